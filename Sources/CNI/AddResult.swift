@@ -130,7 +130,7 @@ extension AddResult {
     members["interfaces"] = .nonEmpty(interfaces.map { $0.json(version) })
     members["ips"] = .nonEmpty(ips.map { $0.json(version) })
     members["routes"] = .nonEmpty(routes.map { $0.json(version) })
-    members["portMappings"] = .nonEmpty(portMappings.map(\.json))
+    members["portMappings"] = .nonEmpty(portMappings.map { $0.json })
     return members
   }
 }

@@ -22,7 +22,7 @@ public struct CNIArguments: Equatable, Sendable {
     guard try ignoresUnknown() || unknown.isEmpty else {
       let pairs = unknown.map { "\($0)=\(values[$0] ?? "")" }
       throw CNIError(
-        .invalidEnvironment, "CNI_ARGS: unknown args \(pairs)",
+        .invalidEnvironment, "CNI_ARGS: unknown args [\(pairs.map { $0.debugDescription }.joined(separator: ", "))]",
         details: "known keys are IP, GATEWAY, MAC and K8S_*; IgnoreUnknown=1 allows other keys")
     }
   }

@@ -46,8 +46,8 @@ public struct CNIError: Error, Equatable, Sendable {
   public init?(joining errors: [CNIError]) {
     guard let first = errors.first else { return nil }
     code = first.code
-    message = errors.map(\.message).joined(separator: "; ")
-    details = errors.map(\.details).filter { !$0.isEmpty }.joined(separator: "; ")
+    message = errors.map { $0.message }.joined(separator: "; ")
+    details = errors.map { $0.details }.filter { !$0.isEmpty }.joined(separator: "; ")
   }
 }
 

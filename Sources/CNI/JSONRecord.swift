@@ -1,6 +1,6 @@
 extension JSONValue {
   /// An object with these members, but for those that are `nil`.
-  public static func record(_ members: [String: JSONValue?]) -> JSONValue { .object(members.compactMapValues(\.self)) }
+  public static func record(_ members: [String: JSONValue?]) -> JSONValue { .object(members.compactMapValues { $0 }) }
 }
 
 /// Members of a record, from values that may be absent.

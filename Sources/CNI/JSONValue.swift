@@ -49,7 +49,7 @@ extension JSONValue {
     case .integer(let value): String(value)
     case .number(let value): "\(value)"
     case .string(let value): value.quoted
-    case .array(let values): "[" + values.map(\.text).joined(separator: ",") + "]"
+    case .array(let values): "[" + values.map { $0.text }.joined(separator: ",") + "]"
     case .object(let members):
       "{" + members.sorted { $0.key < $1.key }.map { "\($0.key.quoted):\($0.value.text)" }.joined(separator: ",") + "}"
     }

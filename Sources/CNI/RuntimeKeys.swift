@@ -80,7 +80,7 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
       let requested = try info.list("ip_addresses") { (element) throws(CNIError) -> RequestedAddress? in
         try element.parsed("ip_address")
       }
-      addresses = (requested ?? []).compactMap(\.self)
+      addresses = (requested ?? []).compactMap { $0 }
       labels = try readLabels(info["labels"]?["labels"])
     }
   }

@@ -43,7 +43,7 @@ private struct SHA2<Word: FixedWidthInteger & UnsignedInteger> {
     for start in stride(from: 0, to: message.count, by: 16 * size) {
       mix(message[start..<start + 16 * size], into: &state)
     }
-    return state.map(\.hexDigits).joined()
+    return state.map { $0.hexDigits }.joined()
   }
 
   /// Whole blocks of 16 words, of which the last one ends with the message's length in bits.

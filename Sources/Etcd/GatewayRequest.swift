@@ -31,16 +31,16 @@ public struct GatewayRequest: Equatable, Sendable {
   }
 
   public static func transaction(_ transaction: EtcdTransaction) -> GatewayRequest {
-    let keys = transaction.operations.map { $0.keys.pattern } + transaction.conditions.map(\.key)
+    let keys = transaction.operations.map { $0.keys.pattern } + transaction.conditions.map { $0.key }
     var listed: [String] = []
     for key in keys where !listed.contains(key) { listed.append(key) }
     if listed.count > 3 { listed = listed.prefix(3) + ["…"] }
     return GatewayRequest(
       path: "/v3/kv/txn",
       body: .object([
-        "compare": .array(transaction.conditions.map(\.json)),
-        "success": .array(transaction.operations.map(\.json)),
-        "failure": .array(transaction.otherwise.map(\.json)),
+        "compare": .array(transaction.conditions.map { $0.json }),
+        "success": .array(transaction.operations.map { $0.json }),
+        "failure": .array(transaction.otherwise.map { $0.json }),
       ]), purpose: "change \(listed.joined(separator: ", "))")
   }
 

@@ -16,7 +16,7 @@ public struct GatewayWatch: Sendable {
 
   public static let path = "/v3/watch"
 
-  public var purpose: String { "watch \(keys.map(\.pattern).joined(separator: ", "))" }
+  public var purpose: String { "watch \(keys.map { $0.pattern }.joined(separator: ", "))" }
 
   /// One request for each range, one after the other in one body.
   public var body: [UInt8] {

@@ -1,5 +1,6 @@
 import CCurl
 import Etcd
+import NetTypes
 
 extension GatewayError {
   /// Interprets libcurl's error code of a failed transfer; see libcurl-errors(3).
@@ -11,7 +12,7 @@ extension GatewayError {
       CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_CLIENTCERT:
       self.init(.untrusted, message)
     // With TLS 1.3 the server refuses the client certificate only after the handshake; only the message shows that.
-    case CURLE_RECV_ERROR where message.contains("alert"): self.init(.untrusted, message)
+    case CURLE_RECV_ERROR where message.containsText("alert"): self.init(.untrusted, message)
     case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL, CURLE_OUT_OF_MEMORY: self.init(.refused, message)
     case CURLE_WRITE_ERROR: self.init(.refused, "the answer is too long")
     default: self.init(.unavailable, message)

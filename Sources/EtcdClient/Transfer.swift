@@ -16,7 +16,7 @@ struct RequestTarget {
 
 /// libcurl with one transfer at a time; connections stay open for the next.
 @safe
-struct Transfer: ~Copyable {
+public struct Transfer: ~Copyable {
   /// The largest answer, in bytes.
   private static let limit = 64 << 20
   private static let connectMilliseconds = 1500

@@ -17,14 +17,14 @@ extension HostFilter {
   }
 
   private mutating func addRules(
-    _ ruleSet: RuleSet, by add: (inout any FilterBackend, RuleSet) throws(KernelError) -> Void
+    _ ruleSet: RuleSet, by add: (any FilterBackend, RuleSet) throws(KernelError) -> Void
   ) throws(KernelError) {
     guard ruleSet.backend == .nftables else {
       var ruleSet = ruleSet
       ruleSet.rules += ruleSet.passages
-      return try add(&iptables, ruleSet)
+      return try add(iptables, ruleSet)
     }
-    try add(&nftables, ruleSet)
+    try add(nftables, ruleSet)
     guard let passages = ruleSet.onlyPassages else { return }
     do throws(KernelError) {
       try iptables.add(passages)

@@ -38,7 +38,7 @@ extension HostFilter {
     let missing = try missingRulesAndSources(ruleSet, in: ruleSet.backend)
     guard !missing.isEmpty else { return false }
     try addSources(ruleSet.sources, for: ruleSet.owner)
-    guard ruleSet.backend != nil, !missing.allSatisfy(\.isForZones) else { return true }
+    guard ruleSet.backend != nil, !missing.allSatisfy({ $0.isForZones }) else { return true }
     try replaceRules(ruleSet.withoutSources)
     try enableRouteLocalnet(for: ruleSet)
     return true

@@ -12,8 +12,8 @@ public import PacketFilter
 /// between, the next DEL or GC finds the record. It also lists the rules to restore after another program has flushed the
 /// ruleset.
 public struct HostFilter: PacketFilter {
-  var iptables: any FilterBackend
-  var nftables: any FilterBackend
+  let iptables: any FilterBackend
+  let nftables: any FilterBackend
   let zones: any FirewalldClient
   let ruleSetFiles: RuleSetFiles
   let sourceRecords: SourceRecords
@@ -102,11 +102,11 @@ public struct HostFilter: PacketFilter {
   }
 
   mutating func withBackend<Value>(
-    _ backend: Backend, _ body: (inout any FilterBackend) throws(KernelError) -> Value
+    _ backend: Backend, _ body: (any FilterBackend) throws(KernelError) -> Value
   ) throws(KernelError) -> Value {
     switch backend {
-    case .iptables: try body(&iptables)
-    case .nftables: try body(&nftables)
+    case .iptables: try body(iptables)
+    case .nftables: try body(nftables)
     }
   }
 
@@ -190,7 +190,7 @@ public struct HostFilter: PacketFilter {
     try removeBroken(on: network, role, except: valid)
     if role == .firewall { try sweepZones() }
     guard everywhere else { return }
-    let kept = Set(valid.map(\.filterTag))
+    let kept = Set(valid.map { $0.filterTag })
     for backend in try usableBackends() {
       try withBackend(backend) { (backend) throws(KernelError) in
         let left = try backend.tags(role, prefix: AttachmentID.filterTagPrefix(network)).subtracting(kept)
@@ -240,7 +240,8 @@ extension [RuleSet] {
   /// Spare ports come last, after the ports that they are spare for.
   fileprivate var inOrderOfRepair: [RuleSet] {
     let first = filter { !$0.hasSparePorts }
-    return first.filter { !$0.localnetLinks.isEmpty } + first.filter(\.localnetLinks.isEmpty) + filter(\.hasSparePorts)
+    return first.filter { !$0.localnetLinks.isEmpty } + first.filter { $0.localnetLinks.isEmpty }
+      + filter { $0.hasSparePorts }
   }
 }
 

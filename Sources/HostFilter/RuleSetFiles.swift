@@ -130,7 +130,7 @@ struct RuleSetFiles {
   func hasRuleSet(
     _ role: PluginRole, except owners: Set<AttachmentID>, where fits: (RuleSet) throws(KernelError) -> Bool
   ) throws(KernelError) -> Bool {
-    let near = Set(owners.map(\.network)), own = Set(owners.map { path($0, role) }), all = try networks()
+    let near = Set(owners.map { $0.network }), own = Set(owners.map { path($0, role) }), all = try networks()
     for network in all.filter(near.contains) + all.filter({ !near.contains($0) }) {
       let directory = directory(of: network)
       var failure: KernelError?

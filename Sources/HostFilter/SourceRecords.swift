@@ -17,7 +17,7 @@ struct SourceRecords {
     self.directory = RecordDirectory(directory, mode: 0o700)
     let bytes = (try? Files.readIfPresent("/proc/sys/kernel/random/boot_id")) ?? nil  // every Linux has it
     let text = String(decoding: bytes ?? [], as: UTF8.self)
-    boot = text.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? "boot"
+    boot = text.split(whereSeparator: { $0.isWhitespace }).first.map(String.init) ?? "boot"
   }
 
   private var ofThisBoot: RecordDirectory { directory.subdirectory(boot) }

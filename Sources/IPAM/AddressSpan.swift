@@ -73,6 +73,6 @@ public struct AddressSpan: TextCodable {
   /// The parts that remain without `other`: none, one or two spans.
   public func without(_ other: AddressSpan) -> [AddressSpan] {
     guard overlaps(other) else { return [self] }
-    return [other.first.predecessor.flatMap { upTo($0) }, after(other.last)].compactMap(\.self)
+    return [other.first.predecessor.flatMap { upTo($0) }, after(other.last)].compactMap { $0 }
   }
 }

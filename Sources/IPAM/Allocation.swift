@@ -35,16 +35,16 @@ extension LeaseStore where Self: ~Copyable {
       throw CNIError.leased(earlier, to: holder, in: request.owner.network)
     }
     let requested = try request.sets.requestedPerSet(request.requested)
-    for address in requested.compactMap(\.self) { try checkAvailable(address) }
+    for address in requested.compactMap({ $0 }) { try checkAvailable(address) }
     var taken: [AddressRange.Assignment] = []
     do throws(CNIError) {
       for (number, set) in request.sets.enumerated() {
         taken.append(try assign(requested[number], outOf: set, number, holder, request))
       }
-      if let name = request.stickyName { try recordAddresses(taken.map(\.address), for: name) }
+      if let name = request.stickyName { try recordAddresses(taken.map { $0.address }, for: name) }
       return taken
     } catch {
-      throw CNIError(joining: [error] + releaseAll(taken.map(\.address))) ?? error
+      throw CNIError(joining: [error] + releaseAll(taken.map { $0.address })) ?? error
     }
   }
 

@@ -64,7 +64,7 @@ public struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: 
     var request = AddressRequest(
       owner: call.owner, namespacePath: call.namespacePath,
       sets: try rangeSets(call.config, call.owner.network, recording: !call.isDryRun),
-      requested: try call.keys.requestedAddresses(arguments).map(\.address))
+      requested: try call.keys.requestedAddresses(arguments).map { $0.address })
     if call.config.ipam?.sticky == true, let name = call.keys.containerName(arguments) {
       request.stickyName = StickyName(container: name, interface: call.owner.interface.description)
     }
@@ -79,7 +79,7 @@ public struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: 
     }
     let result = result(assignments ?? [], call.config, dns)
     do throws(CNIError) {
-      try flushLeases(call.config.dataDir, call.owner.network, (assignments ?? []).map(\.address))
+      try flushLeases(call.config.dataDir, call.owner.network, (assignments ?? []).map { $0.address })
       try commit(result)
     } catch {
       throw CNIError(joining: [error] + rollBack(call.owner, call.config)) ?? error
@@ -87,7 +87,7 @@ public struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: 
   }
 
   private func result(_ assignments: [AddressRange.Assignment], _ config: Config, _ dns: DNS?) -> AddResult {
-    AddResult(ips: assignments.compactMap(\.ip), routes: config.ipam?.routes ?? [], dns: dns ?? DNS())
+    AddResult(ips: assignments.compactMap { $0.ip }, routes: config.ipam?.routes ?? [], dns: dns ?? DNS())
   }
 
   private func rollBack(_ owner: AttachmentID, _ config: Config) -> [CNIError] {
@@ -106,7 +106,7 @@ public struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: 
       leases throws(CNIError) in
       try leases.addresses(of: holder)
     }
-    let resultAddresses = (call.previous?.ips ?? []).map(\.address.address)
+    let resultAddresses = (call.previous?.ips ?? []).map { $0.address.address }
     let differences = sets.differences(leased: leased ?? [], resultAddresses: resultAddresses)
     guard differences.isEmpty else {
       throw CNIError(
@@ -143,7 +143,7 @@ public struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: 
       })
     let failures = try withLeases(of: network.name, network.config, createIfMissing: false) { leases throws(CNIError) in
       let stale = try leases.allLeases().filter { lease in lease.holder.map { !keep.contains($0) } ?? true }
-      return leases.releaseAll(stale.map(\.address))
+      return leases.releaseAll(stale.map { $0.address })
     }
     if let error = CNIError(joining: failures ?? []) { throw error }
   }

@@ -116,7 +116,7 @@ public enum SubnetSource: TextCodable {
 extension HostLocalConfig {
   /// The families with the subnet `auto` or `auto-ipv6`.
   public var automaticFamilies: [IPFamily] {
-    configuredSets.flatMap(\.ranges).compactMap { range in
+    configuredSets.flatMap { $0.ranges }.compactMap { range in
       if case .automatic(let family) = range.range.subnet { family } else { nil }
     }
   }
@@ -214,7 +214,7 @@ extension HostLocalConfig {
   }
 
   private func checkExcludes(_ sets: [RangeSet]) throws(CNIError) {
-    let subnets = sets.flatMap(\.ranges).map { AddressSpan($0.subnet) }
+    let subnets = sets.flatMap { $0.ranges }.map { AddressSpan($0.subnet) }
     // An automatic subnet is not known when the configuration is written.
     for (index, span) in (ipam?.exclude ?? []).enumerated() where automaticFamilies.isEmpty {
       guard subnets.contains(where: span.overlaps) else {

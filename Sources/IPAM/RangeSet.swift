@@ -19,7 +19,7 @@ public struct AddressRange: Equatable, Sendable {
     self.span = span
     self.gateway = gateway
     // podman writes the broadcast address as `rangeEnd`; a container with that address would be unreachable.
-    let reserved = [gateway, subnet.broadcast].compactMap(\.self).map { AddressSpan($0) }
+    let reserved = [gateway, subnet.broadcast].compactMap { $0 }.map { AddressSpan($0) }
     usable = (reserved + excluded).reduce([span]) { rest, taken in rest.flatMap { $0.without(taken) } }
   }
 }
@@ -37,7 +37,7 @@ public struct RangeSet: Equatable, Sendable {
 
   public var family: IPFamily { ranges.first?.subnet.family ?? .v4 }
 
-  public var usable: [AddressSpan] { ranges.flatMap(\.usable) }
+  public var usable: [AddressSpan] { ranges.flatMap { $0.usable } }
 
   /// How many addresses can be handed out.
   public var capacity: UInt128 {
@@ -56,7 +56,7 @@ public struct RangeSet: Equatable, Sendable {
     guard let last, let start = ranges.firstIndex(where: { $0.span.contains(last) }) else { return usable }
     let others = ranges[(start + 1)...] + ranges[..<start]
     let own = ranges[start].usable
-    return own.compactMap { $0.after(last) } + others.flatMap(\.usable) + own.compactMap { $0.upTo(last) }
+    return own.compactMap { $0.after(last) } + others.flatMap { $0.usable } + own.compactMap { $0.upTo(last) }
   }
 }
 
@@ -73,7 +73,7 @@ extension [RangeSet] {
     var requested = [IPAddress?](repeating: nil, count: count)
     for address in addresses where !requested.contains(address) {
       guard let number = firstIndex(where: { $0.range(containing: address) != nil }) else {
-        throw CNIError.unavailable(address, "in none of the ranges \(map(\.description).joined(separator: "; "))")
+        throw CNIError.unavailable(address, "in none of the ranges \(map { $0.description }.joined(separator: "; "))")
       }
       let set = self[number]
       if set.range(containing: address)?.gateway == address {
@@ -118,7 +118,7 @@ extension CNIError {
   public static func leased(_ addresses: [IPAddress], to holder: LeaseHolder, in network: NetworkName) -> CNIError {
     CNIError(
       .alreadyAttached,
-      "\(addresses.map(\.description).joined(separator: ", ")) has been allocated to \(holder),"
+      "\(addresses.map { $0.description }.joined(separator: ", ")) has been allocated to \(holder),"
         + " duplicate allocation is not allowed",
       details: "network \(network)")
   }

@@ -17,7 +17,7 @@ public enum UnusedSubnet {
     for second: UInt32 in 17...31 { candidates.append(prefix(172 << 24 | second << 16, 16)) }
     for block: UInt32 in 0...15 { candidates.append(prefix(192 << 24 | 168 << 16 | block << 12, 20)) }
     for second: UInt32 in 0...255 { candidates.append(prefix(10 << 24 | second << 16, 16)) }
-    return candidates.compactMap(\.self)
+    return candidates.compactMap { $0 }
   }
 
   /// `fd`, the low 40 bits of `global`, subnet ID 0.

@@ -5,7 +5,7 @@ struct Bytes {
   private(set) var all: [UInt8] = []
 
   mutating func put(_ value: some FixedWidthInteger) {
-    for shift in stride(from: 0, to: type(of: value).bitWidth, by: 8) {
+    for shift in stride(from: 0, to: value.bitWidth, by: 8) {
       all.append(UInt8(truncatingIfNeeded: value >> shift))
     }
   }

@@ -92,7 +92,7 @@ private struct Evaluation {
     case "match": require(evaluate(match: data))
     case "target": run(target: data.text(1) ?? "")
     case let name where Self.neutral.contains(name):
-      for register in [data.number(1), data.number(2)].compactMap(\.self) { registers[register] = nil }
+      for register in [data.number(1), data.number(2)].compactMap({ $0 }) { registers[register] = nil }
     case "queue", "fwd", "tproxy", "synproxy": verdict = .unknown
     default: require(.maybe)
     }

@@ -4,7 +4,7 @@ public import NetTypes
 public import PacketFilter
 
 extension IptablesBackend {
-  public mutating func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
+  public func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
     var rules = rules
     let tables = tables(.legacy)
     // `nat` first: its rules name the addresses whose rules in `filter` are removed. A table without such rules is not locked.
@@ -23,7 +23,7 @@ extension IptablesBackend {
     return selection.addresses
   }
 
-  public mutating func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool {
+  public func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool {
     var selection = ReferenceRules(.attachment(owner), [])
     let tables = tables(.legacy)
     for name in try tables.present(TableName.all) where rule.needs(name) {
@@ -34,7 +34,7 @@ extension IptablesBackend {
       case .publish(let port):
         selection.roles = [.ports]
         let rules = ReferenceTable(selection, in: table).chains.flatMap { table.rules(in: $0) }
-        if rules.compactMap(\.publishedPort).contains(where: { $0.isSame(as: port) }) { return true }
+        if rules.compactMap({ $0.publishedPort }).contains(where: { $0.isSame(as: port) }) { return true }
       case .admit(let admission):
         let rules = table.rules(in: ReferenceNames.admissionChain).filter { $0.comment == nil && $0.target == "ACCEPT" }
         let host = IPPrefix(host: admission.address)
@@ -115,7 +115,7 @@ struct ReferenceTable {
       rule.comment == nil && rule.target == "ACCEPT"
         && (rule.source.map(hosts.contains) == true || rule.subnet.map(hosts.contains) == true)
     }
-    if !unwanted.isEmpty { rules[chain] = Set(unwanted.map(\.key)) }
+    if !unwanted.isEmpty { rules[chain] = Set(unwanted.map { $0.key }) }
   }
 }
 

@@ -10,7 +10,7 @@ public import PacketFilter
 ///
 /// Passages (`Rule.pass`) are added to each variant in which the host has a chain FORWARD, other rules to one variant
 /// only.
-public struct IptablesBackend: FilterBackend {
+public final class IptablesBackend: FilterBackend {
   var tables = Tables()
   /// The only variant to use; `nil`: the one that the host uses.
   var onlyVariant: Variant?
@@ -19,7 +19,7 @@ public struct IptablesBackend: FilterBackend {
 
   /// - Throws: EEXIST if a port is published already or a bridge is isolated differently, EAGAIN if another process holds the
   ///   lock for too long, EINVAL for an unknown condition, EOPNOTSUPP for a rule that only nftables supports.
-  public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
+  public func add(_ ruleSet: RuleSet) throws(KernelError) {
     let plans = try plans(for: ruleSet)
     var done: [Variant] = []
     do throws(KernelError) {
@@ -52,7 +52,7 @@ public struct IptablesBackend: FilterBackend {
   }
 
   /// Lines of the `iptables` command for what `add` makes; a table that is missing is not made to look at it.
-  public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
+  public func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
     var lines: [String] = []
     for (variant, plan) in try plans(for: ruleSet) {
       let tables = tables(variant)
@@ -97,7 +97,7 @@ public struct IptablesBackend: FilterBackend {
     return other
   }
 
-  public mutating func remove(_ tag: String, _ role: PluginRole, recordedRules: [Rule]?) throws(KernelError) {
+  public func remove(_ tag: String, _ role: PluginRole, recordedRules: [Rule]?) throws(KernelError) {
     for variant in variants { try remove(tag, role, recordedRules: recordedRules, tables(variant)) }
   }
 
@@ -117,7 +117,7 @@ public struct IptablesBackend: FilterBackend {
     }
   }
 
-  public mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
+  public func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
     var missing: [Rule]?
     var passages: [Rule] = []
     for variant in variants {
@@ -140,13 +140,13 @@ public struct IptablesBackend: FilterBackend {
     try !Tables(.nftables).present(TableName.all).isEmpty
   }
 
-  public mutating func tags(_ role: PluginRole, prefix: String) throws(KernelError) -> Set<String> {
+  public func tags(_ role: PluginRole, prefix: String) throws(KernelError) -> Set<String> {
     var tags: Set<String> = []
     for tables in variants.map(tables) {
       for name in try tables.present(TableName.all) {
         let table = try tables.read(name)
         for chain in table.chainsWithOwners {
-          for comment in table.rules(in: chain).compactMap(\.comment) where comment.hasPrefix(prefix) {
+          for comment in table.rules(in: chain).compactMap({ $0.comment }) where comment.hasPrefix(prefix) {
             if let tag = Table.tag(comment, role) { tags.insert(tag) }
           }
         }
@@ -155,8 +155,8 @@ public struct IptablesBackend: FilterBackend {
     return tags
   }
 
-  public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
-    let families = ports.map { Set($0.map(\.family)) } ?? Set(IPFamily.allCases)
+  public func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
+    let families = ports.map { Set($0.map { $0.family }) } ?? Set(IPFamily.allCases)
     var holders: [PortHolder] = []
     for tables in variants.map(tables) {
       for name in try tables.present(IPFamily.allCases.filter(families.contains).map { TableName(.nat, $0) }) {
@@ -167,7 +167,7 @@ public struct IptablesBackend: FilterBackend {
     return holders
   }
 
-  public mutating func probe() throws(KernelError) {
+  public func probe() throws(KernelError) {
     if onlyVariant == nil, try Tables.hostVariant() == .nftables { return }
     for family in IPFamily.ofKernel {
       _ = try Libiptc.load(family)
@@ -198,7 +198,7 @@ public struct IptablesBackend: FilterBackend {
 
 extension IptablesBackend {
   /// Replaces the rules table by table, each table in one commit; the table with the loopback guard is the first one.
-  public mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
+  public func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
     let plan = try TablePlan.of(ruleSet.withoutPassages, families: IPFamily.ofKernel)
     let chosen = ruleSet.withoutPassages.rules.isEmpty ? nil : try variant(for: plan)
     guard let chosen else {
@@ -231,7 +231,7 @@ extension IptablesBackend {
 
 extension IptablesBackend {
   /// Names the host's rules and policies that certainly drop connections which the rule set's rules are for.
-  public mutating func drops(for ruleSet: RuleSet) throws(KernelError) -> [String] {
+  public func drops(for ruleSet: RuleSet) throws(KernelError) -> [String] {
     try legacyDrops(ruleSet.onlyPassages) + Self.drops(ruleSet.forwardedConnections, includingOpenedByADD: true)
   }
 

@@ -35,7 +35,7 @@ struct NftSocket: ~Copyable {
   ///
   /// - Throws: EAGAIN if the ruleset has changed since that generation; the kernel's error for a message.
   borrowing func commit(_ messages: [NftMessage], _ generation: UInt32, doing operation: String) throws(KernelError) {
-    if messages.contains(where: \.isDeletion) { LateClosing.noteDeletion() }
+    if messages.contains(where: { $0.isDeletion }) { LateClosing.noteDeletion() }
     var batch = NftMessage.begin(generation)
     for (index, message) in messages.enumerated() {
       var message = message
@@ -105,7 +105,7 @@ struct NftSocket: ~Copyable {
   }
 
   private static func split(_ bytes: [UInt8]) -> [(type: Int32, payload: ArraySlice<UInt8>, flags: Int)] {
-    var result: [(Int32, ArraySlice<UInt8>, Int)] = []
+    var result: [(type: Int32, payload: ArraySlice<UInt8>, flags: Int)] = []
     var rest = bytes[...]
     while rest.count >= NftMessage.headerSize {
       let head = Array(rest.prefix(NftMessage.headerSize))

@@ -108,7 +108,7 @@ struct TableContents {
     for item in items {
       switch item {
       case .chain, .existing: break
-      case .filled(let filledChain): filled[filledChain.chain] = table.rules(in: filledChain.chain).map(\.key)
+      case .filled(let filledChain): filled[filledChain.chain] = table.rules(in: filledChain.chain).map { $0.key }
       case .shared(_, let chain, _), .owned(_, let chain, _): read(chain, of: table)
       case .foreign(let foreign): read(foreign.from, of: table)
       }
@@ -123,7 +123,7 @@ struct TableContents {
   func has(_ item: PlanItem) -> Bool {
     switch item {
     case .chain(let chain), .existing(let chain): chains.contains(chain)
-    case .filled(let filledChain): filled[filledChain.chain] == filledChain.rules.map(\.key)
+    case .filled(let filledChain): filled[filledChain.chain] == filledChain.rules.map { $0.key }
     case .shared(let rule, let chain, _), .owned(let rule, let chain, _): has(rule, in: chain)
     case .foreign(let foreign):
       has(foreign.jumpToCreated, in: foreign.from) || has(foreign.jumpToExisting, in: foreign.from)

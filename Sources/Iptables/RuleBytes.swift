@@ -33,7 +33,7 @@ extension TableRule {
   /// `struct ipt_entry` or `struct ip6t_entry` with its matches and its target; the counters are 0.
   var bytes: [UInt8] {
     let shape = EntryShape(family)
-    let matches = matches.flatMap(\.bytes)
+    let matches = matches.flatMap { $0.bytes }
     let target = target.bytes(family)
     var all = Bytes()
     putHeader(to: &all)

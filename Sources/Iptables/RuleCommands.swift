@@ -20,7 +20,7 @@ struct RuleCommands: ~Copyable {
   ///   - table: the table as it is; `nil` if there is none yet.
   init(_ name: TableName, _ variant: Variant?, _ table: consuming Table?) {
     let suffix = variant.map { $0 == .legacy ? "-legacy" : "-nft" } ?? ""
-    command = "ip\(name.family == .v4 ? "" : "6")tables\(suffix) -w -t \(name.kind)"
+    command = "ip\(name.family == .v4 ? "" : "6")tables\(suffix) -w -t \(name.kind.rawValue)"
     self.table = table
   }
 
@@ -49,7 +49,7 @@ struct RuleCommands: ~Copyable {
   private func targets(in chain: String) -> [String] {
     if let changed = targets[chain] { return changed }
     guard let rules = table?.rules(in: chain) else { return [] }
-    return rules.map(\.target)
+    return rules.map { $0.target }
   }
 
   private mutating func makeChain(_ chain: String) {
@@ -59,7 +59,9 @@ struct RuleCommands: ~Copyable {
   }
 
   private mutating func fill(_ filled: PlanItem.FilledChain) {
-    if let existing = table?.rules(in: filled.chain), existing.map(\.key) == filled.rules.map(\.key) { return }
+    if let existing = table?.rules(in: filled.chain), existing.map({ $0.key }) == filled.rules.map({ $0.key }) {
+      return
+    }
     makeChain(filled.chain)
     lines.append("\(command) -F \(filled.chain.shellWord)")
     targets[filled.chain] = []
@@ -103,8 +105,8 @@ extension TableRule {
       transport.map { "-p \($0)" }, source.map { $0.option("-s", "\($0.value)") },
       destination.map { $0.option("-d", "\($0.value)") }, inDevice.map { $0.option("-i", $0.value.pattern) },
       outDevice.map { $0.option("-o", $0.value.pattern) },
-    ].compactMap(\.self)
-    return (own + matches.map(\.arguments) + [target.arguments]).joined(separator: " ")
+    ].compactMap { $0 }
+    return (own + matches.map { $0.arguments } + [target.arguments]).joined(separator: " ")
   }
 }
 
@@ -162,12 +164,12 @@ extension Masked {
 
 extension ConnectionStates {
   fileprivate var text: String {
-    Self.byName.filter { contains($0.value) }.map(\.key).sorted().joined(separator: ",")
+    Self.byName.filter { contains($0.value) }.map { $0.key }.sorted().joined(separator: ",")
   }
 }
 
 extension AddressTypes {
   fileprivate var text: String {
-    Self.byName.filter { contains($0.value) }.map(\.key).sorted().joined(separator: ",")
+    Self.byName.filter { contains($0.value) }.map { $0.key }.sorted().joined(separator: ",")
   }
 }

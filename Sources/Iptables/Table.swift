@@ -180,7 +180,7 @@ extension Table {
     let chain = filled.chain
     try makeChain(chain)
     let existing = rules(in: chain)
-    if existing.map(\.key) == filled.rules.map(\.key) { return }
+    if existing.map({ $0.key }) == filled.rules.map({ $0.key }) { return }
     let other = rules(in: Layout.owners).first { $0.target == chain && $0.comment != ownerComment }
     if let subject = filled.subject, let other, !existing.isEmpty {
       throw KernelError(
@@ -271,8 +271,8 @@ extension Table {
   private mutating func sweepReturnPaths() throws(KernelError) {
     let paths = rules(in: Layout.outbound).filter { $0.comment == Layout.returnComment }
     guard !paths.isEmpty else { return }
-    let targets = holders(of: nil).map(\.port.target)
-    let unused = Set(paths.filter { path in !targets.contains { path.subnet?.contains($0) ?? false } }.map(\.key))
+    let targets = holders(of: nil).map { $0.port.target }
+    let unused = Set(paths.filter { path in !targets.contains { path.subnet?.contains($0) ?? false } }.map { $0.key })
     try delete(from: Layout.outbound) { !unused.isEmpty && unused.contains($0.key) }
   }
 
@@ -285,7 +285,7 @@ extension Table {
 
   private mutating func sweepFilter() throws(KernelError) {
     try sweepOwned(Layout.isolationPrefix, jumpsIn: Layout.isolation)
-    let bridges = Set(rules(in: Layout.isolation).map(\.outDevice))
+    let bridges = Set(rules(in: Layout.isolation).map { $0.outDevice })
     try delete(from: Layout.isolated) { !$0.outDevice.isEmpty && !bridges.contains($0.outDevice) }
     if firstIndex(in: Layout.isolated, where: { !$0.outDevice.isEmpty }) == nil, has(Layout.isolated),
       references(to: Layout.isolated) == 0

@@ -18,5 +18,5 @@ struct TableName: Hashable, Sendable, CustomStringConvertible {
   /// The table with the loopback guard.
   static let loopbackGuard = TableName(.filter, .v4)
 
-  var description: String { "table \(kind) of IPv\(family.digit)" }
+  var description: String { "table \(kind.rawValue) of IPv\(family.digit)" }
 }

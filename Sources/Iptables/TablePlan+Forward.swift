@@ -102,7 +102,7 @@ extension Isolation {
 
   /// Rules for packets from other hosts that do not use the partner link.
   private func rulesFromOtherHosts(_ family: IPFamily) -> [TableRule] {
-    directPrefixes.map(\.network).filter { $0.family == family }.flatMap { prefix in
+    directPrefixes.map { $0.network }.filter { $0.family == family }.flatMap { prefix in
       links.flatMap { link in
         var rule = TableRule.forwarded(family, to: link)
         rule.source = Test(prefix)
@@ -113,7 +113,7 @@ extension Isolation {
 
   /// Rules for packets to other hosts that do not use the partner link.
   private func rulesToOtherHosts(_ family: IPFamily) -> [TableRule] {
-    directPrefixes.map(\.network).filter { $0.family == family }.flatMap { prefix in
+    directPrefixes.map { $0.network }.filter { $0.family == family }.flatMap { prefix in
       links.flatMap { link in
         var rule = TableRule.forwarded(family, from: link)
         rule.destination = Test(prefix)

@@ -51,7 +51,8 @@ extension TablePlan {
   private mutating func needSubchain(
     of chain: String, for port: PublishedPort, _ base: TableRule, _ table: TableName
   ) -> String {
-    let subchain = Layout.portPrefix + AttachmentID.shortHash("\(tag) \(role.rawValue) \(port) \(port.conditions)")
+    let conditions = port.conditions.map { $0.debugDescription }.joined(separator: ", ")
+    let subchain = Layout.portPrefix + AttachmentID.shortHash("\(tag) \(role.rawValue) \(port) [\(conditions)]")
     need(.chain(subchain), table)
     var jump = base
     jump.target = .jump(subchain)

@@ -130,12 +130,12 @@ extension Tables {
         guard let content = contents[name] else { return true }
         return items.contains { !content.has($0) }
       }
-    }.map(\.0)
+    }.map { $0.0 }
   }
 
   /// Whether these tables have the host's own chains that the plan jumps to; false if it jumps to none.
   func hasChains(of plan: TablePlan) throws(KernelError) -> Bool {
-    let needed = plan.items.mapValues { $0.compactMap(\.foreignChain) }.filter { !$0.value.isEmpty }
+    let needed = plan.items.mapValues { $0.compactMap { $0.foreignChain } }.filter { !$0.value.isEmpty }
     guard !needed.isEmpty else { return false }
     for name in try present(Array(needed.keys)) {
       let table = try read(name)
@@ -219,7 +219,7 @@ extension Tables {
     }
     for _ in 0..<8 {
       guard let target = try Files.linkTarget(path) else { break }
-      if target.contains("nft") { return true }
+      if target.containsText("nft") { return true }
       path = target.hasPrefix("/") ? target : "/usr/sbin/\(target)"
     }
     return false

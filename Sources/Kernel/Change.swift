@@ -72,80 +72,115 @@ public enum Change: Equatable, Sendable {
 
 extension Change: CustomStringConvertible {
   /// The change with its values, as the start of an error message.
-  public var description: String { kind.description }
+  public var description: String {
+    switch self {
+    case .createLink(let spec): CreateLink(spec: spec).description
+    case .deleteLink(let name, let netns): DeleteLink(name: name, netns: netns).description
+    case .deleteUnusedBridge(let name): DeleteUnusedBridge(name: name).description
+    case .deleteUnroutedLink(let name): DeleteUnroutedLink(name: name).description
+    case .changeLink(let name, let netns, let wanted): ChangeLink(name: name, netns: netns, wanted: wanted).description
+    case .awaitRunning(let name): AwaitRunning(name: name).description
+    case .setChecksumOffload(let name, let isOn): SetChecksumOffload(name: name, isOn: isOn).description
+    case .setVLANs(let vlans, let name): SetVLANs(vlans: vlans, name: name).description
+    case .addAddress(let spec): AddAddress(spec: spec).description
+    case .deleteAddress(let spec): DeleteAddress(spec: spec).description
+    case .awaitDAD(let name): AwaitDAD(name: name).description
+    case .announce(let addresses, let mac, let name): Announce(addresses: addresses, mac: mac, name: name).description
+    case .addRoute(let spec): AddRoute(spec: spec).description
+    case .deleteRoute(let spec): DeleteRoute(spec: spec).description
+    case .addLoopbackRoute(let name): AddLoopbackRoute(name: name).description
+    case .setNeighbour(let spec): SetNeighbour(spec: spec).description
+    case .deleteNeighbour(let spec): DeleteNeighbour(spec: spec).description
+    case .setFDB(let spec): SetFDB(spec: spec).description
+    case .deleteFDB(let spec): DeleteFDB(spec: spec).description
+    case .awaitFDBRemoval(let spec): AwaitFDBRemoval(spec: spec).description
+    case .setTunnelTables(let wanted): SetTunnelTables(wanted: wanted).description
+    case .setSysctls(let settings, let netns): SetSysctls(settings: settings, netns: netns).description
+    case .enableRouteLocalnet(let name, let owner): EnableRouteLocalnet(name: name, owner: owner).description
+    case .disableRouteLocalnet(let name, _): DisableRouteLocalnet(name: name).description
+    case .addRules(let ruleSet): AddRules(ruleSet: ruleSet).description
+    case .setRules(let ruleSet): SetRules(ruleSet: ruleSet).description
+    case .removeRules(let owner, let role, _): RemoveRules(owner: owner, role: role).description
+    case .removeReferencePluginRules(let owner, _, _, _): RemoveReferencePluginRules(owner: owner).description
+    case .removeStaleRules(let network, _, _, _): RemoveStaleRules(network: network).description
+    case .deleteConntrackEntries(let connections): DeleteConntrackEntries(connections: connections).description
+    }
+  }
 }
 
-/// The differences between the host and its state after `change`; empty if the change would change nothing.
+/// The differences between the host and its state after `change`; empty if the change would change nothing, or if its result
+/// cannot be seen or is covered by the comparison of its link.
 ///
 /// ADD skips a change without differences; CHECK reports the differences.
 public func differences<K: Kernel & ~Copyable>(
   from change: Change, on kernel: inout K
 ) throws(KernelError) -> [String] {
-  try change.kind.differences(on: &kernel)
+  try change.differences(on: &kernel)
 }
 
+// What a case means is in a type of its own: its words, its inverse and the comparison with the host. The module `Netlink`
+// carries it out, in a file of the same name.
 extension Change {
-  var kind: any ChangeKind {
-    switch self {
-    case .createLink(let spec): CreateLink(spec: spec)
-    case .deleteLink(let name, let netns): DeleteLink(name: name, netns: netns)
-    case .deleteUnusedBridge(let name): DeleteUnusedBridge(name: name)
-    case .deleteUnroutedLink(let name): DeleteUnroutedLink(name: name)
-    case .changeLink(let name, let netns, let wanted): ChangeLink(name: name, netns: netns, wanted: wanted)
-    case .awaitRunning(let name): AwaitRunning(name: name)
-    case .setChecksumOffload(let name, let isOn): SetChecksumOffload(name: name, isOn: isOn)
-    case .setVLANs(let vlans, let name): SetVLANs(vlans: vlans, name: name)
-    case .addAddress(let spec): AddAddress(spec: spec)
-    case .deleteAddress(let spec): DeleteAddress(spec: spec)
-    case .awaitDAD(let name): AwaitDAD(name: name)
-    case .announce(let addresses, let mac, let name): Announce(addresses: addresses, mac: mac, name: name)
-    case .addRoute(let spec): AddRoute(spec: spec)
-    case .deleteRoute(let spec): DeleteRoute(spec: spec)
-    case .addLoopbackRoute(let name): AddLoopbackRoute(name: name)
-    case .setNeighbour(let spec): SetNeighbour(spec: spec)
-    case .deleteNeighbour(let spec): DeleteNeighbour(spec: spec)
-    case .setFDB(let spec): SetFDB(spec: spec)
-    case .deleteFDB(let spec): DeleteFDB(spec: spec)
-    case .awaitFDBRemoval(let spec): AwaitFDBRemoval(spec: spec)
-    case .setTunnelTables(let wanted): SetTunnelTables(wanted: wanted)
-    case .setSysctls(let settings, let netns): SetSysctls(settings: settings, netns: netns)
-    case .enableRouteLocalnet(let name, let owner): EnableRouteLocalnet(name: name, owner: owner)
-    case .disableRouteLocalnet(let name, _): DisableRouteLocalnet(name: name)
-    case .addRules(let ruleSet): AddRules(ruleSet: ruleSet)
-    case .setRules(let ruleSet): SetRules(ruleSet: ruleSet)
-    case .removeRules(let owner, let role, _): RemoveRules(owner: owner, role: role)
-    case .removeReferencePluginRules(let owner, _, _, _): RemoveReferencePluginRules(owner: owner)
-    case .removeStaleRules(let network, _, _, _): RemoveStaleRules(network: network)
-    case .deleteConntrackEntries(let connections): DeleteConntrackEntries(connections: connections)
-    }
-  }
-}
-
-/// What one case of `Change` means: its words, its inverse and the comparison with the host.
-///
-/// The module `Netlink` carries it out, in a file of the same name.
-protocol ChangeKind: CustomStringConvertible {
   /// The changes that undo it, computed before it is made.
   ///
-  /// Empty if its result is deleted with a link that the transaction created.
-  func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change]
+  /// Empty if it is not undone, or if its result is deleted with a link that the transaction created.
+  func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change] {
+    switch self {
+    case .createLink(let spec): try CreateLink(spec: spec).inverse(in: &transaction)
+    case .changeLink(let name, let netns, let wanted):
+      try ChangeLink(name: name, netns: netns, wanted: wanted).inverse(in: &transaction)
+    case .setChecksumOffload(let name, let isOn):
+      try SetChecksumOffload(name: name, isOn: isOn).inverse(in: &transaction)
+    case .addAddress(let spec): try AddAddress(spec: spec).inverse(in: &transaction)
+    case .deleteAddress(let spec): try DeleteAddress(spec: spec).inverse(in: &transaction)
+    case .addRoute(let spec): try AddRoute(spec: spec).inverse(in: &transaction)
+    case .deleteRoute(let spec): try DeleteRoute(spec: spec).inverse(in: &transaction)
+    case .setNeighbour(let spec): try SetNeighbour(spec: spec).inverse(in: &transaction)
+    case .deleteNeighbour(let spec): try DeleteNeighbour(spec: spec).inverse(in: &transaction)
+    case .setFDB(let spec): try SetFDB(spec: spec).inverse(in: &transaction)
+    case .deleteFDB(let spec): try DeleteFDB(spec: spec).inverse(in: &transaction)
+    case .setTunnelTables(let wanted): try SetTunnelTables(wanted: wanted).inverse(in: &transaction)
+    case .setSysctls(let settings, let netns):
+      try SetSysctls(settings: settings, netns: netns).inverse(in: &transaction)
+    case .enableRouteLocalnet(let name, let owner):
+      try EnableRouteLocalnet(name: name, owner: owner).inverse(in: &transaction)
+    case .addRules(let ruleSet): try AddRules(ruleSet: ruleSet).inverse(in: &transaction)
+    case .setRules(let ruleSet): try SetRules(ruleSet: ruleSet).inverse(in: &transaction)
+    case .removeRules(let owner, let role, _): try RemoveRules(owner: owner, role: role).inverse(in: &transaction)
+    case .deleteLink, .deleteUnusedBridge, .deleteUnroutedLink, .awaitRunning, .setVLANs, .awaitDAD, .announce,
+      .addLoopbackRoute, .awaitFDBRemoval, .disableRouteLocalnet, .removeReferencePluginRules, .removeStaleRules,
+      .deleteConntrackEntries:
+      []
+    }
+  }
 
-  /// The differences between the host and its state after the change.
-  func differences<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [String]
-}
-
-/// A change that is not undone.
-protocol ChangeWithoutInverse: ChangeKind {}
-
-extension ChangeWithoutInverse {
-  func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change] { [] }
-}
-
-/// A change whose result cannot be seen, or that the comparison of its link covers.
-protocol ChangeWithoutComparison: ChangeKind {}
-
-extension ChangeWithoutComparison {
-  func differences<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [String] { [] }
+  fileprivate func differences<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [String] {
+    switch self {
+    case .createLink(let spec): try CreateLink(spec: spec).differences(on: &kernel)
+    case .changeLink(let name, let netns, let wanted):
+      try ChangeLink(name: name, netns: netns, wanted: wanted).differences(on: &kernel)
+    case .awaitRunning(let name): try AwaitRunning(name: name).differences(on: &kernel)
+    case .setChecksumOffload(let name, let isOn):
+      try SetChecksumOffload(name: name, isOn: isOn).differences(on: &kernel)
+    case .setVLANs(let vlans, let name): try SetVLANs(vlans: vlans, name: name).differences(on: &kernel)
+    case .addAddress(let spec): try AddAddress(spec: spec).differences(on: &kernel)
+    case .deleteAddress(let spec): try DeleteAddress(spec: spec).differences(on: &kernel)
+    case .addRoute(let spec): try AddRoute(spec: spec).differences(on: &kernel)
+    case .setNeighbour(let spec): try SetNeighbour(spec: spec).differences(on: &kernel)
+    case .setFDB(let spec): try SetFDB(spec: spec).differences(on: &kernel)
+    case .awaitFDBRemoval(let spec): try AwaitFDBRemoval(spec: spec).differences(on: &kernel)
+    case .setTunnelTables(let wanted): try SetTunnelTables(wanted: wanted).differences(on: &kernel)
+    case .setSysctls(let settings, let netns): try SetSysctls(settings: settings, netns: netns).differences(on: &kernel)
+    case .enableRouteLocalnet(let name, let owner):
+      try EnableRouteLocalnet(name: name, owner: owner).differences(on: &kernel)
+    case .addRules(let ruleSet): try AddRules(ruleSet: ruleSet).differences(on: &kernel)
+    case .setRules(let ruleSet): try SetRules(ruleSet: ruleSet).differences(on: &kernel)
+    case .deleteLink, .deleteUnusedBridge, .deleteUnroutedLink, .awaitDAD, .announce, .deleteRoute, .addLoopbackRoute,
+      .deleteNeighbour, .deleteFDB, .disableRouteLocalnet, .removeRules, .removeReferencePluginRules, .removeStaleRules,
+      .deleteConntrackEntries:
+      []
+    }
+  }
 }
 
 extension NetNS {

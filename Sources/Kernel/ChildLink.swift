@@ -77,7 +77,7 @@ extension Macvlan.Mode: CustomStringConvertible {
     case .private: "private"
     case .vepa: "vepa"
     case .passthru: "passthru"
-    case .source(let allowed): "source \(allowed.map(\.description).joined(separator: ","))"
+    case .source(let allowed): "source \(allowed.map { $0.description }.joined(separator: ","))"
     }
   }
 }
@@ -87,7 +87,7 @@ extension ChildLink: CustomStringConvertible {
     switch self {
     case .macvlan(let macvlan):
       "macvlan \(macvlan.mode)\(macvlan.broadcastQueue.map { " bcqueuelen \($0)" } ?? "")"
-    case .ipvlan(let ipvlan): "ipvlan \(ipvlan.mode) \(ipvlan.flag)"
+    case .ipvlan(let ipvlan): "ipvlan \(ipvlan.mode.rawValue) \(ipvlan.flag.rawValue)"
     case .vlan(let id): "vlan \(id)"
     }
   }

@@ -20,7 +20,7 @@ public final class Journal {
   public init(clock: @escaping () -> Int) { self.clock = clock }
 
   /// Runs `body` and records its duration and its error; steps within it are not recorded.
-  public func step<Value: ~Copyable, Failure: Error>(
+  public func step<Value: ~Copyable, Failure: Error & CustomStringConvertible>(
     _ name: @autoclosure () -> String, _ body: () throws(Failure) -> Value
   ) throws(Failure) -> Value {
     guard !isInStep else { return try body() }

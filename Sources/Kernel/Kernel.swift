@@ -5,8 +5,10 @@ public import PacketFilter
 ///
 /// The module `Netlink` implements it; tests use a fake.
 public protocol Kernel: ~Copyable {
+  associatedtype Filter: PacketFilter
+
   /// The host's packet filter, for look-ups only; rules are changed by `apply`, as everything else.
-  var filter: any PacketFilter { get set }
+  var filter: Filter { get set }
 
   /// Gets a step for each request and each change; `nil` unless `CNI_LOG` is set.
   var journal: Journal? { get set }

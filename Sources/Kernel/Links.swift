@@ -2,9 +2,11 @@ import CNI
 public import NetTypes
 
 /// The network namespace of an operation.
-public enum NetNS: Sendable, Hashable, CaseIterable {
+public enum NetNS: String, Sendable, Hashable, CaseIterable, CustomStringConvertible {
   case host
   case container
+
+  public var description: String { rawValue }
 }
 
 /// A link's name and its namespace.

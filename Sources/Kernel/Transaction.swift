@@ -14,7 +14,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   public mutating func apply(_ change: Change) throws(KernelError) {
     if let dryRun = kernel.dryRun { return try kernel.write(change, dryRun) }
     // A change of several parts may fail half-way, so its rollback is recorded before it starts.
-    let undo = try change.kind.inverse(in: &self)
+    let undo = try change.inverse(in: &self)
     if change.hasParts { undoStack += undo }
     try kernel.apply(change)
     if !change.hasParts { undoStack += undo }

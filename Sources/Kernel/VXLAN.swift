@@ -42,12 +42,12 @@ extension VXLAN: CustomStringConvertible {
   public var description: String {
     let words = [
       "vxlan id \(vni) dstport \(port)", local.map { "local \($0)" }, group.map { "group \($0)" },
-      ttl.map { "ttl \($0)" }, df.map { "df \($0)" }, learns ? "learning" : "nolearning",
+      ttl.map { "ttl \($0)" }, df.map { "df \($0.rawValue)" }, learns ? "learning" : "nolearning",
       udpChecksum.map { $0 ? "udpcsum" : "noudpcsum" },
       sendsZeroChecksums.map { $0 ? "udp6zerocsumtx" : "noudp6zerocsumtx" },
       acceptsZeroChecksums.map { $0 ? "udp6zerocsumrx" : "noudp6zerocsumrx" },
     ]
-    return words.compactMap(\.self).joined(separator: " ")
+    return words.compactMap { $0 }.joined(separator: " ")
   }
 }
 
@@ -82,7 +82,7 @@ public struct TunnelTables: Equatable, Sendable {
 
   /// The changes that make `found` equal to this; obsolete entries first, and routes after the entries they need.
   public func changes(from found: TunnelTables) -> [Change] {
-    let kept = Set(neighbours.map(\.key))
+    let kept = Set(neighbours.map { $0.key })
     return found.routes.subtracting(routes).map { .deleteRoute($0) }
       + found.directRoutes.subtracting(directRoutes).map { .deleteRoute($0) }
       + found.neighbours.filter { !kept.contains($0.key) }.map { .deleteNeighbour($0) }
@@ -118,12 +118,12 @@ extension Kernel where Self: ~Copyable {
   public mutating func tunnelTables(like wanted: TunnelTables) throws(KernelError) -> TunnelTables {
     var found = TunnelTables(of: wanted.device, neighboursOn: wanted.neighbourLink)
     found.directMetric = wanted.directMetric
-    found.fdbEntries = Set(try fdbEntries(of: wanted.device).filter(\.isPermanent))
+    found.fdbEntries = Set(try fdbEntries(of: wanted.device).filter { $0.isPermanent })
     found.neighbours = Set(try neighbours(of: wanted.neighbourLink))
-    found.routes = Set(try routes(of: wanted.device, on: .host).map(\.throughTunnel))
+    found.routes = Set(try routes(of: wanted.device, on: .host).map { $0.throughTunnel })
     if let metric = wanted.directMetric {
       found.directRoutes = Set(
-        try hostRoutes(metric: metric).filter { $0.interface != wanted.device }.map(\.withoutKernelAttributes))
+        try hostRoutes(metric: metric).filter { $0.interface != wanted.device }.map { $0.withoutKernelAttributes })
     }
     return found
   }

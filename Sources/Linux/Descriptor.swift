@@ -3,7 +3,7 @@ import Glibc
 public import NetTypes
 
 /// An open file descriptor, closed at the end of this value's lifetime.
-public struct Descriptor: ~Copyable {
+@frozen public struct Descriptor: ~Copyable {
   public let raw: Int32
 
   public init(adopting raw: Int32) { self.raw = raw }

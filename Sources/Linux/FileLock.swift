@@ -3,7 +3,7 @@ import Glibc
 public import NetTypes
 
 /// A `flock(2)` lock, held until the end of this value's lifetime.
-public struct FileLock: ~Copyable {
+@frozen public struct FileLock: ~Copyable {
   private let raw: Int32
 
   /// Takes the lock of an open file; waits for at most `seconds`.

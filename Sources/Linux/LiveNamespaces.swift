@@ -59,7 +59,7 @@ public struct LiveNamespaces {
     guard target.hasPrefix("/") else { return }
     let text = nilIfGone { () throws(KernelError) in try Files.read("\(process)/fdinfo/\(name)") }
     for line in String(decoding: text ?? [], as: UTF8.self).split(separator: "\n") where line.hasPrefix("ino:") {
-      guard let inode = UInt(line.dropFirst(4).filter(\.isNumber)), paths[inode] == nil else { continue }
+      guard let inode = UInt(line.dropFirst(4).filter { $0.isNumber }), paths[inode] == nil else { continue }
       paths[inode] = path
     }
   }

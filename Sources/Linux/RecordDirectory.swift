@@ -47,7 +47,7 @@ public struct RecordDirectory: Sendable {
   }
 
   /// The sorted names of all entries; none if there is no such directory.
-  public func names() throws(KernelError) -> [String] { try names(\.self) }
+  public func names() throws(KernelError) -> [String] { try names { $0 } }
 
   /// Removes the record; no-op if there is none.
   public func remove(_ name: String) throws(KernelError) { try Files.remove(file(name)) }

@@ -44,7 +44,7 @@ extension ContainerRecord: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) { files = try json.objects("files") ?? [] }
 
   /// The file's content.
-  public var json: JSONValue { .object(["files": .array(files.map(\.json))]) }
+  public var json: JSONValue { .object(["files": .array(files.map { $0.json })]) }
 }
 
 extension ContainerRecord.ManagedFile: JSONReadable {
@@ -57,7 +57,7 @@ extension ContainerRecord.ManagedFile: JSONReadable {
   var json: JSONValue {
     .record([
       "file": file.json, "made": createdPath?.json, "madeDirectories": .texts(createdDirectories),
-      "holders": .array(holders.map(\.json)),
+      "holders": .array(holders.map { $0.json }),
     ])
   }
 }

@@ -47,7 +47,7 @@ public struct FileTemplates: JSONReadable, Equatable, Sendable {
   private static func preset(_ json: JSONReader?) throws(CNIError) -> Preset {
     guard let json, json.value != .string("") else { return .dir }
     guard let preset = Preset(rawValue: try json.text()) else {
-      throw json.refusal("one of \(Preset.allCases.map(\.rawValue).joined(separator: ", "))")
+      throw json.refusal("one of \(Preset.allCases.map { $0.rawValue }.joined(separator: ", "))")
     }
     return preset
   }

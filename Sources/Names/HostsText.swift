@@ -49,7 +49,7 @@ public struct HostsText: Sendable {
       left -= 1
       return left > 0
     }
-    return (found, wanted.values.flatMap(\.self).sorted())
+    return (found, wanted.values.flatMap { $0 }.sorted())
   }
 
   /// Calls `body` for each complete line and its hash, trailing spaces ignored, until it returns `false`.

@@ -60,7 +60,7 @@ public struct ManagedTextFile: Equatable, Sendable {
 
   /// The `resolv.conf` that the users of the file want together.
   public func resolvConf(host: PartialResolvConf, notes: inout [String]) -> ResolvConf {
-    ResolvConf(holders.map(\.entries), host: host, hasIPv6: holders.contains(where: \.hasIPv6), notes: &notes)
+    ResolvConf(holders.map { $0.entries }, host: host, hasIPv6: holders.contains(where: { $0.hasIPv6 }), notes: &notes)
   }
 }
 
@@ -81,7 +81,7 @@ public struct ContainerTextRecord: JSONReadable, Equatable, Sendable {
 
   /// The state file's content.
   public var json: JSONValue {
-    .record(["container": .text(container), "texts": .array(texts.map(\.json))])
+    .record(["container": .text(container), "texts": .array(texts.map { $0.json })])
   }
 }
 
@@ -103,7 +103,7 @@ extension ManagedTextFile: JSONReadable {
   fileprivate var json: JSONValue {
     .record([
       "kind": .text(kind.rawValue), "path": path.json, "isMade": .bool(isCreatedByUs), "written": .text(written),
-      "next": .text(next), "madeDirectories": .texts(createdDirectories), "holders": .array(holders.map(\.json)),
+      "next": .text(next), "madeDirectories": .texts(createdDirectories), "holders": .array(holders.map { $0.json }),
       "device": .number(device), "inode": .number(inode),
     ])
   }

@@ -59,7 +59,7 @@ extension Member: JSONReadable {
       "network": .text(owner.network), "container": .text(owner.container), "interface": .text(owner.interface),
       "addresses": .texts(addresses), "names": .texts(names), "hosts": hosts?.json, "server": server?.json,
       "overdue": overdue.flatMap { .texts($0) }, "isIncomplete": .flag(isIncomplete),
-      "links": .nonEmpty(links.map(\.json)), "privateLines": .nonEmptyTexts(privateLines),
+      "links": .nonEmpty(links.map { $0.json }), "privateLines": .nonEmptyTexts(privateLines),
     ])
   }
 }
@@ -80,7 +80,7 @@ extension Member {
   public static func names(
     _ name: HostName, network: NetworkName, domain: HostName?, aliases: [HostName]
   ) -> [HostName] {
-    let suffixes = [network.description, domain?.description].compactMap(\.self)
+    let suffixes = [network.description, domain?.description].compactMap { $0 }
     let names = [name] + suffixes.compactMap { name.below($0) }
     var seen: Set<HostName> = []
     return (names + aliases).filter { seen.insert($0).inserted }

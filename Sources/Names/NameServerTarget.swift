@@ -30,8 +30,8 @@ extension NameServerTarget: JSONReadable {
 extension Member {
   /// Its lines for a name server: one for each address with all names, the name for PTR first, without line ends.
   public var serverLines: [String] {
-    let names = names.filter(\.fitsDNS)
-    let all = names.map(\.description).joined(separator: " ")
+    let names = names.filter { $0.fitsDNS }
+    let all = names.map { $0.description }.joined(separator: " ")
     return names.isEmpty ? [] : addresses.map { "\($0) \(all)" }
   }
 }

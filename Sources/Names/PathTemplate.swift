@@ -34,7 +34,7 @@ public struct PathTemplate: Equatable, Sendable {
         throw refusal("a path without empty, '.' or '..' components")
       }
       guard let pieces = Self.pieces(of: component) else {
-        throw refusal("a path whose braces hold \(Placeholder.allCases.map(\.rawValue).joined(separator: ", "))")
+        throw refusal("a path whose braces hold \(Placeholder.allCases.map { $0.rawValue }.joined(separator: ", "))")
       }
       components.append(pieces)
     }

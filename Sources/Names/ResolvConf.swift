@@ -82,15 +82,16 @@ extension ResolvConf {
   public var text: String {
     var lines = nameservers.map { "nameserver \($0)\n" }
     if let domain { lines.append("domain \(domain)\n") }
-    if !search.isEmpty { lines.append("search \(search.map(\.description).joined(separator: " "))\n") }
-    if !options.isEmpty { lines.append("options \(options.map(\.description).joined(separator: " "))\n") }
+    if !search.isEmpty { lines.append("search \(search.map { $0.description }.joined(separator: " "))\n") }
+    if !options.isEmpty { lines.append("options \(options.map { $0.description }.joined(separator: " "))\n") }
     return Self.header + lines.joined()
   }
 
   /// The same entries as `dns` of a CNI result.
   public var dns: DNS {
     DNS(
-      nameservers: nameservers.map(\.description), domain: domain?.description, search: search.map(\.description),
-      options: options.map(\.description))
+      nameservers: nameservers.map { $0.description }, domain: domain?.description,
+      search: search.map { $0.description },
+      options: options.map { $0.description })
   }
 }

@@ -14,7 +14,7 @@ public struct SocketTable {
   /// The inodes of the sockets that are bound to exactly this address and port, not to a wildcard.
   public func inodes(boundTo address: IPAddress, port: UInt16) -> [String] {
     let local = "\(Self.words(address)):\(port.hexDigits.uppercased())"
-    return rows.filter { $0.local == local }.map(\.inode)
+    return rows.filter { $0.local == local }.map { $0.inode }
   }
 
   /// The address as the kernel prints it: each 32-bit word, in network byte order, read as a number of this machine.

@@ -34,7 +34,7 @@ public struct MACAddress: TextCodable {
   }
 
   public var description: String {
-    bytes.map(\.hexDigits).joined(separator: ":")
+    bytes.map { $0.hexDigits }.joined(separator: ":")
   }
 
   /// Whether the group bit of the first byte is set; no interface may have such an address.

@@ -37,7 +37,7 @@ public struct NftAttributes: Equatable, Sendable {
 extension [UInt8] {
   /// Appends the bytes of a number in the byte order of little-endian hosts, which are the only supported ones.
   public mutating func append(hostOrder value: some FixedWidthInteger) {
-    for shift in stride(from: 0, to: type(of: value).bitWidth, by: 8) {
+    for shift in stride(from: 0, to: value.bitWidth, by: 8) {
       append(UInt8(truncatingIfNeeded: value >> shift))
     }
   }

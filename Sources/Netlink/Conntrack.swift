@@ -66,7 +66,7 @@ private struct ConntrackQuery {
 
   init(_ group: Group, _ wanted: Set<ConntrackFilter>) {
     self.group = group
-    let ports = Set(wanted.map(\.port))
+    let ports = Set(wanted.map { $0.port })
     port = ports.count == 1 ? ports.first : nil
   }
 

@@ -5,10 +5,10 @@ public import NetTypes
 public import PacketFilter
 
 /// The running kernel, seen from this process's network namespace and, if one is given, from the container's.
-public struct LiveKernel: ~Copyable, Kernel {
+public struct LiveKernel<HostFilter: PacketFilter>: ~Copyable, Kernel {
   var host: NetNSHandle
   var container: NetNSHandle?
-  public var filter: any PacketFilter
+  public var filter: GuardedFilter<HostFilter>
   public var journal: Journal? {
     didSet {
       host.socket.journal = journal
@@ -19,7 +19,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     didSet {
       guard dryRun != nil else { return }
       clearCaches()
-      filter = ReadOnlyFilter(filter)
+      filter.isReadOnly = true
     }
   }
   private var hostLock: FileLock?
@@ -30,8 +30,8 @@ public struct LiveKernel: ~Copyable, Kernel {
   private var cachedAddresses: [LinkKey: [IPPrefix]] = [:]
   private var cachedRoutes: [LinkKey: [RouteSpec]] = [:]
 
-  private init(host: consuming NetNSHandle, container: consuming NetNSHandle?, filter: any PacketFilter) {
-    self.filter = filter
+  private init(host: consuming NetNSHandle, container: consuming NetNSHandle?, filter: HostFilter) {
+    self.filter = GuardedFilter(filter)
     self.host = host
     self.container = container
     hostLock = nil
@@ -46,16 +46,11 @@ public struct LiveKernel: ~Copyable, Kernel {
   /// - Returns: the kernel as seen from this process's namespace.
   /// - Throws: the kernel's error; EINVAL if a path is not a network namespace.
   public static func open(
-    containerNamespace path: String?, peerPath: String? = nil, filter: any PacketFilter
+    containerNamespace path: String?, peerPath: String? = nil, filter: HostFilter
   ) throws(KernelError) -> LiveKernel {
     let host = try NetNSHandle.open(peerPath)
     guard let path else { return LiveKernel(host: host, container: nil, filter: filter) }
     return LiveKernel(host: host, container: try NetNSHandle.open(path), filter: filter)
-  }
-
-  /// Opens the kernel without a packet filter.
-  public static func open(containerNamespace path: String?) throws(KernelError) -> LiveKernel {
-    try open(containerNamespace: path, filter: NoPacketFilter())
   }
 
   private mutating func clearCaches() {
@@ -263,6 +258,13 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .removeStaleRules(let network, let role, let valid, let everywhere):
       try filter.collectGarbage(network, role, valid: valid, everywhere: everywhere)
     }
+  }
+}
+
+extension LiveKernel where HostFilter == NoPacketFilter {
+  /// Opens the kernel without a packet filter.
+  public static func open(containerNamespace path: String?) throws(KernelError) -> LiveKernel {
+    try open(containerNamespace: path, filter: NoPacketFilter())
   }
 }
 

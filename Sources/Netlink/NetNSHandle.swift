@@ -2,7 +2,7 @@ import Linux
 import NetTypes
 
 /// A network namespace and a socket in it.
-struct NetNSHandle: ~Copyable {
+public struct NetNSHandle: ~Copyable {
   var socket: NetlinkSocket
   /// `nil` for this thread's own namespace.
   private let namespace: Namespace?

@@ -7,7 +7,7 @@ import NetTypes
 
 /// A netlink socket; it stays in the network namespace in which it was opened.
 @safe
-struct NetlinkSocket: ~Copyable {
+public struct NetlinkSocket: ~Copyable {
   private let handle: OpaquePointer
   /// Gets a step for each request that reads; a change is a step of `LiveKernel.apply`.
   var journal: Journal?

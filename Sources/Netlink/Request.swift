@@ -6,7 +6,7 @@ import NetTypes
 ///
 /// libnl allocates one page for a message; all messages here are much shorter, so adding an attribute fails only by a bug.
 @safe
-struct Request: ~Copyable {
+public struct Request: ~Copyable {
   let handle: OpaquePointer
   let operation: String
 

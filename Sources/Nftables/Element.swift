@@ -36,12 +36,12 @@ struct SetSpec: Equatable {
 
   /// `add map inet swift_cni ports4 { type inet_proto . inet_service : ipv4_addr . inet_service ; }`.
   var declaration: String {
-    let key = key.map(\.rawValue).joined(separator: " . ")
+    let key = key.map { $0.rawValue }.joined(separator: " . ")
     return switch value {
     case .none: "add set \(qualifiedName) { type \(key) ; }"
     case .verdict: "add map \(qualifiedName) { type \(key) : verdict ; }"
     case .fields(let kinds):
-      "add map \(qualifiedName) { type \(key) : \(kinds.map(\.rawValue).joined(separator: " . ")) ; }"
+      "add map \(qualifiedName) { type \(key) : \(kinds.map { $0.rawValue }.joined(separator: " . ")) ; }"
     }
   }
 }
@@ -122,6 +122,6 @@ struct SharedChain: Equatable {
 
   /// Changes that fail if an owner still needs the chain.
   var deletion: [RulesetChange] {
-    entryElements.map { .deleteElement($0) } + ([name] + companions.map(\.name)).map { .deleteChain(.inet, $0) }
+    entryElements.map { .deleteElement($0) } + ([name] + companions.map { $0.name }).map { .deleteChain(.inet, $0) }
   }
 }

@@ -89,7 +89,7 @@ enum Field: Equatable {
 }
 
 extension [Field] {
-  var text: String { map(\.text).joined(separator: " . ") }
+  var text: String { map { $0.text }.joined(separator: " . ") }
 
   /// The kernel's encoding; in a concatenation, each component is padded to a multiple of four bytes.
   var bytes: [UInt8] {

@@ -148,7 +148,7 @@ enum Layout {
       Chain(name: "publish", rules: publishRules),
       Chain(name: "prerouting", hook: Hook(.nat, .prerouting, -90), rules: incoming),
       Chain(name: "output", hook: Hook(.nat, .output, -90), rules: incoming),
-      Chain(name: "postrouting", hook: Hook(.nat, .postrouting, 100), rules: each.flatMap(\.postrouting)),
+      Chain(name: "postrouting", hook: Hook(.nat, .postrouting, 100), rules: each.flatMap { $0.postrouting }),
       Chain(
         name: "input", hook: Hook(.filter, .input, 0),
         rules: each.map { [.verdict([.address(.destination, $0.family)], $0.served)] }),
@@ -158,7 +158,7 @@ enum Layout {
         rules: [[.established, .accept]]
           + isolating.flatMap { role -> [NftRule] in
             [[.verdict([.link(.outgoing)], entering(role))], [.verdict([.link(.incoming)], leaving(role))]]
-          } + each.flatMap(\.admissions)),
+          } + each.flatMap { $0.admissions }),
     ] + tunnelChains
   }
 
@@ -175,7 +175,7 @@ enum Layout {
   private static var publishRules: [NftRule] {
     let each = IPFamily.allCases.map(FamilySets.init(_:))
     return each.flatMap { sets in conditional(sets.boundSpecial, sets.special, sets.family) }
-      + each.flatMap(\.translations) + [[.jump(spare)]]
+      + each.flatMap { $0.translations } + [[.jump(spare)]]
   }
 
   /// Rules that look up ports with conditions: first the ports of one address, then those of all addresses.

@@ -15,8 +15,8 @@ enum NftErrorText {
 
   /// The kernel's errno, found by its text; EINVAL if the library itself rejected the command.
   static func errno(_ message: String, text: (Errno) -> String) -> Errno {
-    for line in message.split(separator: "\n") where line.contains("Error: ") {
-      if let errno = reportedErrors.first(where: { line.contains(text($0)) }) { return errno }
+    for line in message.split(separator: "\n") where line.containsText("Error: ") {
+      if let errno = reportedErrors.first(where: { line.containsText(text($0)) }) { return errno }
     }
     return .EINVAL
   }

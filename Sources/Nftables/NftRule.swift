@@ -10,7 +10,7 @@ struct NftRule: Equatable, ExpressibleByArrayLiteral {
   init(arrayLiteral statements: Statement...) { self.statements = statements }
 
   /// The rule in nft's syntax, from whose hash the names of shared chains are made.
-  var text: String { statements.map(\.text).joined(separator: " ") }
+  var text: String { statements.map { $0.text }.joined(separator: " ") }
 
   /// Whether the rule has conditions in nft's syntax, which only libnftables can read.
   var needsLibrary: Bool {
@@ -125,7 +125,7 @@ extension Statement {
   private var matchText: String? {
     switch self {
     case .family(let family): "meta nfproto \(family.nftName)"
-    case .etherTypes(let types): "meta protocol \(Self.list(types.map(\.rawValue)))"
+    case .etherTypes(let types): "meta protocol \(Self.list(types.map { $0.rawValue }))"
     case .link(let direction, let names, let isNot):
       "\(direction.rawValue)name \(isNot ? "!= " : "")\(Self.list(names.map { "\"\($0)\"" }))"
     case .linkGroup(let direction, let groups):
@@ -172,5 +172,5 @@ extension Statement {
 }
 
 extension [Selector] {
-  var text: String { map(\.text).joined(separator: " . ") }
+  var text: String { map { $0.text }.joined(separator: " . ") }
 }

@@ -10,14 +10,14 @@ public import PacketFilter
 ///
 /// The cost does not depend on other owners' rules, with two exceptions: `tags`, and `remove` if the rules are not
 /// recorded or no longer as they were added.
-public struct NftablesBackend: FilterBackend {
+public final class NftablesBackend: FilterBackend {
   private var library: Libnftables?
   /// No lock: an attempt fails only if another process changed the ruleset first.
   static let tries = 10
 
   public init() {}
 
-  public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
+  public func add(_ ruleSet: RuleSet) throws(KernelError) {
     let plan = try NftablesPlan(ruleSet)
     let socket = try RulesetSocket.open()
     var changes = try plan.additions(in: socket)
@@ -49,9 +49,9 @@ public struct NftablesBackend: FilterBackend {
   }
 
   /// One transaction, as `nft -f` reads it.
-  public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
+  public func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
     let changes = try NftablesPlan(ruleSet).additions(in: try RulesetSocket.open())
-    return ["nft -f - <<'END'"] + changes.map(\.text) + ["END"]
+    return ["nft -f - <<'END'"] + changes.map { $0.text } + ["END"]
   }
 
   /// Whether the rules are present although the change failed: libnftables may call `exit` after the commit.
@@ -63,7 +63,7 @@ public struct NftablesBackend: FilterBackend {
     } catch { return false }  // the first error is thrown
   }
 
-  public mutating func remove(_ tag: String, _ role: PluginRole, recordedRules: [Rule]?) throws(KernelError) {
+  public func remove(_ tag: String, _ role: PluginRole, recordedRules: [Rule]?) throws(KernelError) {
     let owner = ElementOwner(tag, role)
     let socket = try RulesetSocket.open()
     guard try PresentRuleset.hasRules(in: socket) else { return }
@@ -89,7 +89,7 @@ public struct NftablesBackend: FilterBackend {
       "remove rules of \(tag)", errno: .EAGAIN, reason: "other processes changed the ruleset 10 times in a row")
   }
 
-  public mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
+  public func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
     let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
     let socket = try RulesetSocket.open()
     let whole = try NftablesPlan(ruleSet)
@@ -105,30 +105,30 @@ public struct NftablesBackend: FilterBackend {
     return missing
   }
 
-  public mutating func tags(_ role: PluginRole, prefix: String) throws(KernelError) -> Set<String> {
+  public func tags(_ role: PluginRole, prefix: String) throws(KernelError) -> Set<String> {
     let socket = try RulesetSocket.open()
     let owners = try PresentRuleset.elements(in: socket) { $0.hasPrefix(prefix) }
       .compactMap { ElementOwner(comment: $0.comment) }
-    return Set(owners.filter { $0.role == role && $0.tag.hasPrefix(prefix) }.map(\.tag))
+    return Set(owners.filter { $0.role == role && $0.tag.hasPrefix(prefix) }.map { $0.tag })
   }
 
-  public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
+  public func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
     try PresentRuleset.holders(of: ports, in: try RulesetSocket.open())
   }
 
-  public mutating func probe() throws(KernelError) {
+  public func probe() throws(KernelError) {
     _ = try RulesetSocket.open().uses(of: Table.inet.anchor, .inet)
   }
 
   /// Makes all changes or none.
-  private mutating func carryOut(
+  private func carryOut(
     _ changes: [RulesetChange], in socket: borrowing RulesetSocket, doing operation: String
   ) throws(KernelError) {
-    guard changes.contains(where: \.needsLibrary) else { return try socket.carryOut(changes, doing: operation) }
+    guard changes.contains(where: { $0.needsLibrary }) else { return try socket.carryOut(changes, doing: operation) }
     let library = if let library { library } else { try Libnftables.load() }
     self.library = library
-    if changes.contains(where: \.isDeletion) { LateClosing.noteDeletion() }
-    try library.open().run(changes.map(\.text), doing: operation)
+    if changes.contains(where: { $0.isDeletion }) { LateClosing.noteDeletion() }
+    try library.open().run(changes.map { $0.text }, doing: operation)
   }
 }
 
@@ -141,7 +141,7 @@ extension RulesetSocket {
     var idle: [SharedChain] = []
     for chain in plan.chains where try uses(of: chain.name, .inet) == chain.idleUses { idle.append(chain) }
     do throws(KernelError) {
-      if !idle.isEmpty { try carryOut(idle.flatMap(\.deletion), doing: "remove unused chains and sets") }
+      if !idle.isEmpty { try carryOut(idle.flatMap { $0.deletion }, doing: "remove unused chains and sets") }
     } catch  where error.errno.isOne(of: .EBUSY, .ENOENT) {
       for chain in idle { try clear(chain.deletion) }
     }
@@ -166,7 +166,7 @@ extension RulesetSocket {
 extension NftablesBackend {
   private static let removalTries = 10
 
-  public mutating func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
+  public func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
     for _ in 0..<Self.removalTries {
       guard let result = try search(rules) else { return rules.addresses }
       if result.isEmpty { return result.addresses.sorted() }
@@ -193,7 +193,7 @@ extension NftablesBackend {
     }
   }
 
-  public mutating func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool {
+  public func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool {
     guard try search(ReferenceRules(.attachment(owner), [])) != nil else { return false }
     let socket = try RulesetSocket.open()
     var selection = ReferenceRules(.attachment(owner), [])
@@ -225,7 +225,7 @@ extension NftablesBackend {
 
 extension NftablesBackend {
   /// Replaces the rules in one nf_tables transaction: each packet is matched by the old ones or by the new ones.
-  public mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
+  public func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
     let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
     let plan = try NftablesPlan(ruleSet)
     let socket = try RulesetSocket.open()
@@ -254,7 +254,7 @@ extension NftablesBackend {
   }
 
   /// What was added for a rule set; `nil` if any of it is missing, or if its rules have an order (spare ports).
-  private mutating func completeRules(of ruleSet: RuleSet?) throws(KernelError) -> NftablesPlan? {
+  private func completeRules(of ruleSet: RuleSet?) throws(KernelError) -> NftablesPlan? {
     guard let ruleSet, try missing(from: ruleSet).isEmpty else { return nil }
     let plan = try NftablesPlan(ruleSet)
     return plan.spares.isEmpty ? plan : nil
@@ -264,16 +264,17 @@ extension NftablesBackend {
 extension NftablesPlan {
   /// The changes that turn `before`, if all of it is present, into these rules.
   fileprivate func changes(from before: NftablesPlan) -> [RulesetChange] {
-    let old = before.elementsByKey, new = elementsByKey, oldChains = Set(before.chains.map(\.name))
+    let old = before.elementsByKey, new = elementsByKey, oldChains = Set(before.chains.map { $0.name })
     let removed = before.elements.filter { new[$0.setAndKey] != $0 }
     let added = elements.filter { old[$0.setAndKey] != $0 }
-    return removed.map { .deleteElement($0) } + chains.filter { !oldChains.contains($0.name) }.flatMap(\.declaration)
+    return removed.map { .deleteElement($0) }
+      + chains.filter { !oldChains.contains($0.name) }.flatMap { $0.declaration }
       + added.map { .createElement($0) }
   }
 
   /// The chains that `other` does not use, without elements.
   fileprivate func chainsUnused(by other: NftablesPlan) -> NftablesPlan {
-    let names = Set(other.chains.map(\.name))
+    let names = Set(other.chains.map { $0.name })
     var rest = self
     rest.elements = []
     rest.chains.removeAll { names.contains($0.name) }
@@ -281,6 +282,6 @@ extension NftablesPlan {
   }
 
   private var elementsByKey: [[UInt8]: Element] {
-    Dictionary(elements.map { ($0.setAndKey, $0) }) { first, _ in first }
+    elements.reduce(into: [:]) { $0[$1.setAndKey] = $0[$1.setAndKey] ?? $1 }
   }
 }

@@ -19,12 +19,12 @@ extension NftablesPlan {
     // A chain that is missing has no rule that leads to it, so no old spare rule needs to be deleted.
     let hasLeftovers = !spares.allSatisfy { missing.contains($0.chain) }
     return changes + elements.map { .createElement($0) }
-      + (hasLeftovers ? try spareAdditions(in: socket) : spares.map(\.creation))
+      + (hasLeftovers ? try spareAdditions(in: socket) : spares.map { $0.creation })
   }
 
   /// Changes for tables or chains of which some parts are missing: declares all of them again.
   func completeAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
-    tables.flatMap(Layout.declaration) + chains.flatMap(\.declaration) + elements.map { .createElement($0) }
+    tables.flatMap(Layout.declaration) + chains.flatMap { $0.declaration } + elements.map { .createElement($0) }
       + (try spareAdditions(in: socket))
   }
 
@@ -78,7 +78,7 @@ extension NftablesPlan {
     guard try isPresent(in: socket, owner) else { return false }
     for chain in chains where try !PresentRuleset.isComplete(chain, in: socket) { return false }
     guard !spares.isEmpty else { return true }
-    return Set(try socket.rules(of: Layout.spare, .inet).map(\.comment)).isSuperset(of: spares.map(\.chain))
+    return Set(try socket.rules(of: Layout.spare, .inet).map { $0.comment }).isSuperset(of: spares.map { $0.chain })
   }
 }
 

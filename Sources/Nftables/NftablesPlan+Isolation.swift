@@ -13,7 +13,8 @@ extension NftablesPlan {
     for link in rule.links { try NftSyntax.check(name: link.description) }
     let entering = NftablesPlan.enteringRules(rule)
     let leaving = NftablesPlan.leavingRules(rule)
-    let hash = AttachmentID.shortHash((["\(owner.role)"] + (entering + leaving).map(\.text)).joined(separator: "\n"))
+    let hash = AttachmentID.shortHash(
+      (["\(owner.role)"] + (entering + leaving).map { $0.text }).joined(separator: "\n"))
     let (name, companion) = ("enter_\(hash)", "leave_\(hash)")
     chains.append(
       SharedChain(
@@ -35,7 +36,7 @@ extension NftablesPlan {
 
   /// Rules for packets that the host forwards to the network's links.
   private static func enteringRules(_ rule: Isolation) -> [NftRule] {
-    let within = Statement.link(.incoming, rule.links.map(\.description))
+    let within = Statement.link(.incoming, rule.links.map { $0.description })
     let between = rule.separatesContainers ? separationRules(within) : [[within, .returnToCaller]]
     let returnRules = rule.reach == .closed ? between : between + [NftRule(replies), NftRule(published)]
     guard rule.reach != .outside else {
@@ -47,7 +48,7 @@ extension NftablesPlan {
 
   /// Rules for packets that the host forwards from the network's links.
   private static func leavingRules(_ rule: Isolation) -> [NftRule] {
-    let within: NftRule = [.link(.outgoing, rule.links.map(\.description)), .returnToCaller]
+    let within: NftRule = [.link(.outgoing, rule.links.map { $0.description }), .returnToCaller]
     guard rule.reach != .closed else {
       let drops = rule.directPrefixes.isEmpty ? [] : dropRules(.outgoing)
       return [within] + drops + directRules(rule, .destination) + [[.drop]]
@@ -59,7 +60,7 @@ extension NftablesPlan {
 
   /// Rules for packets from other hosts (`source`) or to them (`destination`) that do not use the partner link.
   private static func directRules(_ rule: Isolation, _ end: End) -> [NftRule] {
-    rule.directPrefixes.map(\.network).flatMap { prefix -> [NftRule] in
+    rule.directPrefixes.map { $0.network }.flatMap { prefix -> [NftRule] in
       let within = Statement.prefix(end, prefix)
       guard rule.separatesContainers else { return [[within, .returnToCaller]] }
       return [

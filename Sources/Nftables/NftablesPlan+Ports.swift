@@ -46,7 +46,7 @@ extension NftablesPlan {
     _ port: PublishedPort, _ key: [Field], _ owner: ElementOwner
   ) throws(KernelError) -> SharedChain {
     let rules = try rules(of: port, owner)
-    let mark = AttachmentID.shortHash(([owner.comment, key.text] + rules.map(\.text)).joined(separator: "\n"))
+    let mark = AttachmentID.shortHash(([owner.comment, key.text] + rules.map { $0.text }).joined(separator: "\n"))
     return SharedChain(name: "port_\(port.targetText)_\(mark)", rules: rules)
   }
 
@@ -115,6 +115,6 @@ extension PublishedPort {
 
   /// The target in a chain's name: the address in hexadecimal digits, then the port.
   fileprivate var targetText: String {
-    target.bytes.map(\.hexDigits).joined() + "_\(targetPort)"
+    target.bytes.map { $0.hexDigits }.joined() + "_\(targetPort)"
   }
 }

@@ -63,7 +63,7 @@ struct NftablesPlan: Equatable {
 
   /// A chain name from a hash of the rules, so that owners with the same rules share the chain.
   static func chainName(_ prefix: String, _ rules: [NftRule]) -> String {
-    prefix + AttachmentID.shortHash(rules.map(\.text).joined(separator: "\n"))
+    prefix + AttachmentID.shortHash(rules.map { $0.text }.joined(separator: "\n"))
   }
 }
 
@@ -140,7 +140,7 @@ extension NftablesPlan {
       [.otherTransport([.tcp, .udp]), .returnToCaller], [.port(NameService.port, isNot: true), .returnToCaller],
       [.link(.incoming, [service.bridge.description]), .accept], [.link(.incoming, ["lo"], isNot: true), .drop],
     ]
-    let hash = AttachmentID.shortHash(([service.address.description] + rules.map(\.text)).joined(separator: "\n"))
+    let hash = AttachmentID.shortHash(([service.address.description] + rules.map { $0.text }).joined(separator: "\n"))
     let name = Layout.servicePrefix + hash
     let served = FamilySets(service.address.family).served
     chains.append(
@@ -188,7 +188,7 @@ extension NftablesPlan {
 
   /// Changes that add the rules of spare ports; existing ones are deleted first, so that none is there twice.
   func spareAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
-    try PresentRuleset.spareDeletions(Set(spares.map(\.chain)), in: socket) + spares.map(\.creation)
+    try PresentRuleset.spareDeletions(Set(spares.map { $0.chain }), in: socket) + spares.map { $0.creation }
   }
 }
 
@@ -283,10 +283,10 @@ extension NftablesPlan {
   func isCompleteInDumps(_ socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
     guard let port = chains.first, try PresentRuleset.isComplete(port, in: socket) else { return false }
     var dumps: [String: [[UInt8]: ListedElement]] = [:]
-    for element in elements + chains.flatMap(\.entryElements) {
+    for element in elements + chains.flatMap({ $0.entryElements }) {
       if dumps[element.set.qualifiedName] == nil {
         let all = try socket.elements(of: element.set)
-        dumps[element.set.qualifiedName] = Dictionary(all.map { ($0.key, $0) }) { first, _ in first }
+        dumps[element.set.qualifiedName] = all.reduce(into: [:]) { $0[$1.key] = $0[$1.key] ?? $1 }
       }
       guard let present = dumps[element.set.qualifiedName]?[element.key.bytes], present.matches(element),
         present.comment == element.comment

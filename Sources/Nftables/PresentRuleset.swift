@@ -64,7 +64,7 @@ enum PresentRuleset {
   ///
   /// The kernel's use counts select them. If a chain is needed after all, the kernel refuses to delete it.
   static func unusedChainDeletions(in socket: borrowing RulesetSocket) throws(KernelError) -> [[RulesetChange]] {
-    let fixed = Set(Layout.chains(.inet).map(\.name))
+    let fixed = Set(Layout.chains(.inet).map { $0.name })
     let chains = try socket.chains(.inet).filter { !fixed.contains($0.name) && !isCompanion($0.name) }
     var deletions: [[RulesetChange]] = []
     var dumps = Dumps()
@@ -75,7 +75,7 @@ enum PresentRuleset {
       guard jumps <= (hasEntryElements ? maximumEntryJumps : 0) else { continue }
       let entryElements = hasEntryElements ? try entryElements(of: chain.name, in: socket, &dumps) : []
       guard jumps <= entryElements.count(where: { $0.value == .jump(chain.name) }) else { continue }
-      let names = [chain.name] + [companion].compactMap(\.self)
+      let names = [chain.name] + [companion].compactMap { $0 }
       deletions.append(entryElements.map { .deleteElement($0) } + names.map { .deleteChain(.inet, $0) })
     }
     return deletions
@@ -109,7 +109,7 @@ enum PresentRuleset {
     ) throws(KernelError) -> [Element] {
       if bySet[set.qualifiedName] == nil {
         let elements = try socket.elements(of: set).compactMap { Element($0, in: set) }
-        bySet[set.qualifiedName] = Dictionary(grouping: elements, by: \.comment)
+        bySet[set.qualifiedName] = Dictionary(grouping: elements, by: { $0.comment })
       }
       return bySet[set.qualifiedName]?[comment] ?? []
     }
@@ -190,13 +190,13 @@ extension PresentRuleset {
       let key = [Field.transport(port.transport), .port(port.hostPort)]
       for set in [sets.ports] + sets.byChain {
         if let existing = try socket.element(key, of: set) {
-          elements += [Element(existing, in: set)].compactMap(\.self)
+          elements += [Element(existing, in: set)].compactMap { $0 }
         }
       }
       guard let address = port.hostIP else { continue }
       for set in sets.allBound {
         if let existing = try socket.element([.address(address)] + key, of: set) {
-          elements += [Element(existing, in: set)].compactMap(\.self)
+          elements += [Element(existing, in: set)].compactMap { $0 }
         }
       }
     }

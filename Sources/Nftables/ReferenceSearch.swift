@@ -42,7 +42,7 @@ struct ReferenceSearch {
     let table = ForeignTable(family: 1, name: "cni_plugins_masquerade")
     let masquerades = try socket.rules(of: ForeignChain(table: table, name: "masq_checks"))
       .filter { selection.covers(hashedComment: $0.comment) }
-    addresses.formUnion(masquerades.compactMap(\.source))
+    addresses.formUnion(masquerades.compactMap { $0.source })
     if isWanted { rules += masquerades }
   }
 

@@ -129,7 +129,7 @@ extension RulesetMessages {
   }
 
   static func dictionary(_ list: [(type: UInt32, value: ArraySlice<UInt8>)]) -> [UInt32: ArraySlice<UInt8>] {
-    Dictionary(list.map { ($0.type, $0.value) }) { _, last in last }
+    list.reduce(into: [:]) { $0[$1.type] = $1.value }
   }
 
   static func split(_ bytes: ArraySlice<UInt8>) -> [(type: UInt32, value: ArraySlice<UInt8>)] {

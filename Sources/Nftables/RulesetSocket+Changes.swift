@@ -38,7 +38,7 @@ extension RulesetSocket {
     _ messages: [NftMessage], doing operation: @autoclosure () -> String
   ) throws(KernelError) -> Refusal? {
     guard !messages.isEmpty else { return nil }
-    if messages.contains(where: \.isDeletion) { LateClosing.noteDeletion() }
+    if messages.contains(where: { $0.isDeletion }) { LateClosing.noteDeletion() }
     var batch = NftMessage.begin()
     for (index, message) in messages.enumerated() {
       var message = message

@@ -66,9 +66,11 @@ public struct OverlayHost: Equatable, Sendable {
 }
 
 /// How packets travel between hosts: bridged or routed.
-public enum OverlayMode: String, CaseIterable, Sendable {
+public enum OverlayMode: String, CaseIterable, Sendable, CustomStringConvertible {
   /// One subnet on all hosts: Ethernet frames are bridged.
   case l2
   /// One subnet for each host: IP packets are routed.
   case l3
+
+  public var description: String { rawValue }
 }

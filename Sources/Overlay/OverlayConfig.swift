@@ -166,7 +166,7 @@ extension JSONReader {
     guard let member = self[key] else { return [] }
     if case .array = member.value {
       let list: [IPPrefix] = try parsedList(key) ?? []
-      return list.map(\.network)
+      return list.map { $0.network }
     }
     return [try member.parsed(as: IPPrefix.self).network]
   }

@@ -38,14 +38,14 @@ struct OverlayDevices {
   /// - Throws: code 7 if the key `mtu` is larger than the underlay, less the overhead, or the existing device allows.
   func checkedMTU() throws(CNIError) -> Int {
     let tunnelMTU = hostState.underlayMTU.map { $0 - overhead }
-    let maximum = [hostState.vxlan?.mtu, tunnelMTU].compactMap(\.self).min()
+    let maximum = [hostState.vxlan?.mtu, tunnelMTU].compactMap { $0 }.min()
     if let given = settings.mtu, let maximum, given > maximum {
       let reason =
         hostState.vxlan.flatMap { $0.mtu == maximum ? "\($0.name) exists with MTU \(maximum)" : nil }
         ?? "the underlay carries \(maximum + overhead) bytes, and the tunnel takes \(overhead) of them"
       throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(given): \(reason): want at most \(maximum)")
     }
-    guard let mtu = settings.mtu ?? [maximum, hostState.bridge?.mtu].compactMap(\.self).min() else {
+    guard let mtu = settings.mtu ?? [maximum, hostState.bridge?.mtu].compactMap({ $0 }).min() else {
       return 1500 - overhead
     }
     return mtu
@@ -193,7 +193,8 @@ extension OverlayDevices {
     let wanted = settings.mode == .l2 ? hostState.bridge?.index : nil
     if let master = existing.master, master != wanted {
       throw refusal(
-        "vxlan", "\(existing.name) is a port of a bridge, link \(master): want it free for mode \(settings.mode)")
+        "vxlan",
+        "\(existing.name) is a port of a bridge, link \(master): want it free for mode \(settings.mode.rawValue)")
     }
   }
 

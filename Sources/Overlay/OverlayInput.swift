@@ -23,7 +23,7 @@ public struct OverlayInput: Sendable {
   ///   - listed: all hosts, with or without this one.
   private init(_ config: OverlayConfig, local: IPAddress, listed: [OverlayPeer]) {
     var controlState = ControlPlaneState()
-    controlState.ownSubnets = listed.filter { $0.vtep == local }.flatMap(\.subnets)
+    controlState.ownSubnets = listed.filter { $0.vtep == local }.flatMap { $0.subnets }
     controlState.peers = listed.filter { $0.vtep != local }
     self.init(config, local: local, controlState)
   }
@@ -42,7 +42,7 @@ public struct OverlayInput: Sendable {
     on kernel: inout K
   ) throws(CNIError) {
     let listed = try config.listedPeers(control)
-    let local = try kernel.underlayAddress(config, peers: listed.map(\.vtep), for: command)
+    let local = try kernel.underlayAddress(config, peers: listed.map { $0.vtep }, for: command)
     guard case .etcd(let plane) = config.controlPlane else {
       self.init(config, local: local, listed: listed)
       return
@@ -169,7 +169,9 @@ extension Kernel where Self: ~Copyable {
 
 extension [IPPrefix] {
   fileprivate func preferred(_ family: IPFamily?, among peers: [IPAddress]) -> IPAddress? {
-    let own = map(\.address).filter { (family == nil || $0.family == family) && ($0.family == .v4 || !$0.isLinkLocal) }
+    let own = map { $0.address }.filter {
+      (family == nil || $0.family == family) && ($0.family == .v4 || !$0.isLinkLocal)
+    }
     return own.first(where: peers.contains) ?? own.first { $0.family == .v4 } ?? own.first
   }
 }

@@ -53,7 +53,7 @@ extension OverlayPeer: JSONReadable {
     }
     subnets = try json.parsedList("subnets") ?? []
     if let one: IPPrefix = try json.parsed("subnet") { subnets.insert(one, at: 0) }
-    subnets = subnets.map(\.network)
+    subnets = subnets.map { $0.network }
     endpoints = try json.objects("endpoints") ?? []
   }
 }

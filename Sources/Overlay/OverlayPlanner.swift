@@ -71,7 +71,7 @@ public struct OverlayPlanner {
 
   private var containerMAC: MACAddress {
     if let given = settings.mac { return given }
-    let all = addresses.ips.map(\.address.address)
+    let all = addresses.ips.map { $0.address.address }
     guard settings.derivesMAC, let first = all.first(where: { $0.family == .v4 }) ?? all.first else {
       return hostState.containerMAC
     }
@@ -91,7 +91,7 @@ public struct OverlayPlanner {
       }
       let own = settings.controlState.ownSubnets.filter { $0.family == ip.address.family }
       if !own.isEmpty, !own.contains(where: { $0.contains(ip.address.address) }) {
-        let subnets = own.map(\.description).joined(separator: ", ")
+        let subnets = own.map { $0.description }.joined(separator: ", ")
         throw CNIError(
           .invalidNetworkConfig, "address \(ip.address): other hosts route to this host only \(subnets)",
           details: "an \"ipam\" of type host-local without subnet and ranges uses that subnet")
@@ -130,7 +130,8 @@ public struct OverlayPlanner {
   }
 
   private func tables(_ gateways: [IPPrefix]) -> [Change] {
-    settings.tables(devices.names, hostState, gateways: gateways.map(\.address)).map { [.setTunnelTables($0)] } ?? []
+    settings.tables(devices.names, hostState, gateways: gateways.map { $0.address }).map { [.setTunnelTables($0)] }
+      ?? []
   }
 
   private func port(_ addressing: Addressing, mtu: Int) -> ContainerBridgePort {
@@ -149,7 +150,7 @@ public struct OverlayPlanner {
   }
 
   private func ruleSet(_ addressing: Addressing) -> RuleSet? {
-    let own = addressing.ips.map(\.address)
+    let own = addressing.ips.map { $0.address }
     var rules: [Rule] = []
     if settings.isolationMode != .none {
       rules.append(
@@ -168,7 +169,7 @@ public struct OverlayPlanner {
     guard !rules.isEmpty else { return nil }
     var ruleSet = RuleSet(owner, .network, rules, backend: settings.backend)
     ruleSet.containerName = settings.containerName
-    ruleSet.addresses = own.map(\.address)
+    ruleSet.addresses = own.map { $0.address }
     return ruleSet
   }
 

@@ -77,7 +77,7 @@ extension OverlaySettings {
   /// The number of neighbour entries of that family that the peers need.
   fileprivate func neighbourCount(_ family: IPFamily) -> Int {
     controlState.peers.reduce(0) { count, peer in
-      let families = mode == .l3 ? peer.subnets.map(\.family) : peer.endpoints.map(\.address.family)
+      let families = mode == .l3 ? peer.subnets.map { $0.family } : peer.endpoints.map { $0.address.family }
       return count + families.count { $0 == family }
     }
   }

@@ -139,7 +139,7 @@ public struct OverlaySettings: Equatable, Sendable {
     for family in IPFamily.allCases where network.filter({ $0.family == family }).count > 1 {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"network\": \(network.map(\.description).joined(separator: ", ")): want at most one prefix of each family with \"ipMasq\""
+        "key \"network\": \(network.map { $0.description }.joined(separator: ", ")): want at most one prefix of each family with \"ipMasq\""
       )
     }
     if network.isEmpty {

@@ -16,7 +16,7 @@ extension OverlaySettings {
     case .l2: return bridgedTables(names)
     case .l3:
       var sources: [IPFamily: IPAddress] = [:]
-      for gateway in hostState.gatewayAddresses.map(\.address) + gateways where sources[gateway.family] == nil {
+      for gateway in hostState.gatewayAddresses.map({ $0.address }) + gateways where sources[gateway.family] == nil {
         sources[gateway.family] = gateway
       }
       return routedTables(names, hostState, sources)

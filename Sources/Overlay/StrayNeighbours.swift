@@ -27,7 +27,7 @@ extension Kernel where Self: ~Copyable {
       do throws(KernelError) {
         let entries = try fdbEntries(of: port.name)
         // A MAC address that the daemon put behind the tunnel has moved to another host, so its neighbour entry is stale.
-        behind.formUnion(entries.filter { port.kind != "vxlan" || $0.table != .externallyLearned }.map(\.mac))
+        behind.formUnion(entries.filter { port.kind != "vxlan" || $0.table != .externallyLearned }.map { $0.mac })
       } catch {
         guard error.isAbsentLink else { throw error }
       }

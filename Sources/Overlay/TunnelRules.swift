@@ -10,7 +10,7 @@ extension OverlayDevices {
   var tunnelGuardChanges: [Change] {
     guard hostState.guardsTunnel else { return [] }
     let peersAreKnown = settings.ownsTables && !hostState.sharesPort
-    let peers = peersAreKnown ? Set(settings.controlState.peers.map(\.vtep)).sorted() : nil
+    let peers = peersAreKnown ? Set(settings.controlState.peers.map { $0.vtep }).sorted() : nil
     let rule = Rule.guardTunnel(TunnelGuard(port: settings.tunnel.port, peers: peers))
     return [.setRules(RuleSet(.tunnel(of: network), .tunnels, [rule], backend: .nftables))]
   }

@@ -1,7 +1,7 @@
 public import NetTypes
 
 /// firewalld's zones and their sources.
-public protocol FirewalldClient: Sendable {
+public protocol FirewalldClient: AnyObject, Sendable {
   /// Why firewalld cannot be used now; `nil` if it can.
   func unavailableReason() -> KernelError?
 
@@ -20,7 +20,7 @@ public protocol FirewalldClient: Sendable {
 }
 
 /// A host without firewalld.
-public struct NoFirewalld: FirewalldClient {
+public final class NoFirewalld: FirewalldClient {
   public init() {}
 
   public func unavailableReason() -> KernelError? { Self.error }

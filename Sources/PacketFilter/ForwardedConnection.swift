@@ -33,7 +33,7 @@ extension RuleSet {
   /// The connections that the host must forward for the rule set's rules, without duplicates.
   public var forwardedConnections: [ForwardedConnection] {
     var seen: Set<ForwardedConnection> = [], withLink: Set<ForwardedConnection> = []
-    let all = rules.compactMap(\.forwardedConnection).filter { seen.insert($0).inserted }
+    let all = rules.compactMap { $0.forwardedConnection }.filter { seen.insert($0).inserted }
     for one in all where one.link != nil { withLink.insert(one.withoutLink) }
     // A masquerade rule does not name the link; the admission rule of the same address does.
     return all.filter { $0.link != nil || !withLink.contains($0) }

@@ -6,17 +6,17 @@ public import NetTypes
 /// Each call is one transaction: all of it happens or nothing. It changes only our own chains, tables and sets, and the
 /// jumps into them. The jumps are added with the first rule and removed with the last one; after that the ruleset is byte
 /// for byte what it was before.
-public protocol FilterBackend {
+public protocol FilterBackend: AnyObject {
   /// Adds the rules and marks them with the owner's `filterTag`.
   ///
   /// A spare port (`isSpare`) may be published already by the same container on other networks; the rule takes effect when
   /// those are gone.
   ///
   /// - Throws: EEXIST if one of the other ports is published already.
-  mutating func add(_ ruleSet: RuleSet) throws(KernelError)
+  func add(_ ruleSet: RuleSet) throws(KernelError)
 
   /// The shell lines that add the rules as `add` does, in order; changes nothing.
-  mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String]
+  func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String]
 
   /// Replaces all rules of the rule set's owner and role.
   ///
@@ -24,7 +24,7 @@ public protocol FilterBackend {
   ///   - old: the rule set that was added before; `nil`: it is not known, so the ruleset is searched for its rules.
   ///   - ruleSet: the new rule set.
   /// - Throws: the backend's error.
-  mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError)
+  func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError)
 
   /// Removes all rules of that role that have this tag. No-op if there are none.
   ///
@@ -34,19 +34,19 @@ public protocol FilterBackend {
   ///   - recordedRules: the rules as they were added, if they are recorded. Then the backend does not search the ruleset, unless
   ///     they are gone or changed.
   /// - Throws: the backend's error; nothing was removed then.
-  mutating func remove(_ tag: String, _ role: PluginRole, recordedRules: [Rule]?) throws(KernelError)
+  func remove(_ tag: String, _ role: PluginRole, recordedRules: [Rule]?) throws(KernelError)
 
   /// The rule set's rules that are missing from the ruleset or differ from what was added.
-  mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule]
+  func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule]
 
   /// The tags with this prefix among the rules of that role.
-  mutating func tags(_ role: PluginRole, prefix: String) throws(KernelError) -> Set<String>
+  func tags(_ role: PluginRole, prefix: String) throws(KernelError) -> Set<String>
 
   /// The published ports that conflict with one of `ports`, with their owners; all published ports if `ports` is `nil`.
-  mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder]
+  func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder]
 
   /// Names the host's rules and policies that certainly drop connections which the rule set (passages included) is for.
-  mutating func drops(for ruleSet: RuleSet) throws(KernelError) -> [String]
+  func drops(for ruleSet: RuleSet) throws(KernelError) -> [String]
 
   /// As `drops(for:)`, but without the chain FORWARD of `iptables`: the passages that ADD makes get past that.
   func dropsByOtherTables(_ connections: [ForwardedConnection]) throws(KernelError) -> [String]
@@ -60,33 +60,33 @@ public protocol FilterBackend {
   /// Whether this host has what the backend needs.
   ///
   /// - Throws: what is missing.
-  mutating func probe() throws(KernelError)
+  func probe() throws(KernelError)
 
   /// Removes the rules that the reference plugins made. No-op if there are none.
   ///
   /// - Returns: the containers' addresses: the known ones and those found in rules.
-  mutating func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress]
+  func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress]
 
   /// Whether the reference plugins made that rule for that attachment.
-  mutating func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool
+  func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool
 }
 
 extension FilterBackend {
-  public mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
+  public func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
     try remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: old?.rules)
     try add(ruleSet)
   }
 
-  public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
+  public func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
     ruleSet.rules.map { "# \(ruleSet.owner.filterTag): add \($0)" }
   }
 
-  public mutating func removeReferenceRules(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
-  public mutating func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) -> Bool { false }
+  public func removeReferenceRules(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
+  public func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) -> Bool { false }
 }
 
 extension FilterBackend {
-  public mutating func drops(for ruleSet: RuleSet) -> [String] { [] }
+  public func drops(for ruleSet: RuleSet) -> [String] { [] }
   public func dropsByOtherTables(_ connections: [ForwardedConnection]) -> [String] { [] }
   public func hostRules() throws(KernelError) -> HostRules { .nowhere }
   public func hasNftablesTables() throws(KernelError) -> Bool { false }
@@ -201,14 +201,16 @@ extension PacketFilter {
   {
     try ruleSets(of: network).filter { !kept.contains($0.owner) }
   }
-  public mutating func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) -> Bool { false }
+  public mutating func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) throws(KernelError)
+    -> Bool
+  { false }
   public mutating func set(_ ruleSet: RuleSet) throws(KernelError) { try add(ruleSet) }
   public func firewalldUnavailableReason() -> KernelError? { NoFirewalld().unavailableReason() }
   public mutating func removeReferenceRules(
     of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?
-  ) {}
-  public mutating func drops(for ruleSet: RuleSet) -> [String] { [] }
-  public mutating func drop(ofEvery kind: Passage.Kind) -> String? { nil }
+  ) throws(KernelError) {}
+  public mutating func drops(for ruleSet: RuleSet) throws(KernelError) -> [String] { [] }
+  public mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String? { nil }
 
   /// Whether this host has that backend.
   ///

@@ -82,7 +82,7 @@ public struct Isolation: Equatable, Sendable {
   }
 
   /// The network's links on the host, its bridge first.
-  public var links: [InterfaceName] { [bridge, partner].compactMap(\.self) }
+  public var links: [InterfaceName] { [bridge, partner].compactMap { $0 } }
 }
 
 /// Accepts connections from one container to another on a bridge that separates containers.
@@ -240,11 +240,11 @@ extension Rule: CustomStringConvertible {
   public var description: String {
     switch self {
     case .masquerade(let rule): "masquerade of \(rule.address) out of \(rule.subnet)"
-    case .isolate(let rule): "isolation of bridge \(rule.links.map(\.description).joined(separator: " and "))"
+    case .isolate(let rule): "isolation of bridge \(rule.links.map { $0.description }.joined(separator: " and "))"
     case .link(let link): "link from \(link.from) to \(link.to), port \(link.port)/\(link.transport)"
     case .guardSource(let guarded): "source address \(guarded.mac) of \(guarded.port)"
     case .guardAddresses(let guarded):
-      "source addresses \(guarded.addresses.map(\.description).joined(separator: ", ")) of \(guarded.port)"
+      "source addresses \(guarded.addresses.map { $0.description }.joined(separator: ", ")) of \(guarded.port)"
     case .guardTunnel(let tunnel):
       "UDP port \(tunnel.port) for VXLAN packets of \(tunnel.peers.map { "\($0.count) hosts" } ?? "all hosts"), not of containers"
     case .publish(let port): "\(port)"

@@ -36,7 +36,7 @@ public enum Backend: String, TextCodable, CaseIterable {
 }
 
 /// The plugin of a chain that an attachment's rules belong to: each plugin removes its own rules only.
-public enum PluginRole: String, CaseIterable, Sendable {
+public enum PluginRole: String, CaseIterable, Sendable, CustomStringConvertible {
   /// Rules of the main plugin: `bridge`, `ptp` and so on.
   case network
   /// Frame rules of the main plugin: always in nf_tables, in addition to the backend of the other rules.
@@ -49,6 +49,8 @@ public enum PluginRole: String, CaseIterable, Sendable {
   case firewall
   /// Rules of `dns-hosts`.
   case names
+
+  public var description: String { rawValue }
 }
 
 extension AttachmentID {
@@ -104,7 +106,7 @@ extension RuleSet: JSONReadable {
   public var json: JSONValue {
     .record([
       "network": .text(owner.network), "container": .text(owner.container), "interface": .text(owner.interface),
-      "part": .text(role.rawValue), "rules": .array(rules.map(\.json)), "backend": .text(backend?.rawValue),
+      "part": .text(role.rawValue), "rules": .array(rules.map { $0.json }), "backend": .text(backend?.rawValue),
       "name": .text(containerName), "addresses": .nonEmptyTexts(addresses),
     ])
   }

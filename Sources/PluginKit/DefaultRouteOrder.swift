@@ -48,9 +48,9 @@ extension [Change] {
   ///
   /// The order is kept in the metrics, so that the kernel uses the next route if a link is removed.
   func ordered(with others: [DefaultRoute], of network: NetworkName) -> [Change] {
-    let own = compactMap(\.defaultRoute)
+    let own = compactMap { $0.defaultRoute }
     guard !own.isEmpty, !others.isEmpty else { return self }
-    let isDualStack = Set(own.map(\.dst.family)).count > 1
+    let isDualStack = Set(own.map { $0.dst.family }).count > 1
     var changes = self
     for family in IPFamily.allCases {
       let candidates = own.map { DefaultRoute($0, of: network.description, isDualStack: isDualStack) } + others
@@ -94,7 +94,7 @@ extension Kernel where Self: ~Copyable {
     for link in try allLinks(on: .container) where link.name != interface && !link.isLoopback {
       let routes = try routes(of: link.name, on: .container).filter { $0.isMainDefault && !$0.isLearnt }
       guard !routes.isEmpty, let network = try networkName(of: link) else { continue }
-      let isDualStack = Set(routes.map(\.dst.family)).count > 1
+      let isDualStack = Set(routes.map { $0.dst.family }).count > 1
       found += routes.map { DefaultRoute($0, of: network, isDualStack: isDualStack) }
     }
     return found
@@ -104,7 +104,7 @@ extension Kernel where Self: ~Copyable {
   private mutating func networkName(of link: LinkInfo) throws(KernelError) -> String? {
     let end: LinkInfo? =
       if link.kind == "veth", let peer = link.peerIndex { try self.link(index: peer, on: .host) } else { nil }
-    for alias in [link.alias, end?.alias].compactMap(\.self) {
+    for alias in [link.alias, end?.alias].compactMap({ $0 }) {
       let parts = alias.split(separator: "/", omittingEmptySubsequences: false)
       guard alias.hasPrefix(AttachmentID.tagPrefix), parts.count == 3, parts[2] == link.name.description else {
         continue

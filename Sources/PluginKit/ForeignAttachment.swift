@@ -60,7 +60,7 @@ struct ForeignAttachment: Equatable {
     case .setFDB(let spec) where spec.interface == owner.hostInterface: return nil
     case .setSysctls(_, .container): return nil
     case .setSysctls(let settings, .host):
-      return .setSysctls(settings.filter { !$0.key.contains("/\(owner.hostInterface)/") }, on: .host)
+      return .setSysctls(settings.filter { !$0.key.containsText("/\(owner.hostInterface)/") }, on: .host)
     default: return change
     }
   }

@@ -15,7 +15,7 @@ extension Journal {
   /// - Throws: an error of the file system, which does not affect the call itself.
   func write(to destination: String, about members: [String: JSONValue], error: CNIError?) throws(KernelError) {
     var line = members
-    line["steps"] = .array(steps.map(\.json))
+    line["steps"] = .array(steps.map { $0.json })
     line["microseconds"] = .integer(Int64(microseconds))
     line["outcome"] = error == nil ? "ok" : "error"
     if let error {

@@ -44,7 +44,7 @@ extension MainPlugin where Host: ~Copyable {
       let foreign = try ForeignAttachment(of: call.owner, Driver.linkKind, previous, on: &kernel)
       let expected = foreign.map { foreign in (plan.shared + plan.own).compactMap(foreign.expectation) }
       for change in expected ?? plan.shared + plan.own { found += try differences(from: change, on: &kernel) }
-      let names = plan.result.interfaces.map(\.name) + [foreign?.hostEnd?.description].compactMap(\.self)
+      let names = plan.result.interfaces.map { $0.name } + [foreign?.hostEnd?.description].compactMap { $0 }
       for interface in previous.interfaces where names.contains(interface.name) {
         found += try differencesFromPrevResult(
           of: interface, on: interface.isInContainer(peerPath: peerPath) ? .container : .host, at: &kernel)

@@ -160,7 +160,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
   private func ordered(
     _ changes: [Change], of owner: AttachmentID, on kernel: inout Host
   ) throws(KernelError) -> [Change] {
-    guard changes.contains(where: \.addsDefaultRoute) else { return changes }
+    guard changes.contains(where: { $0.addsDefaultRoute }) else { return changes }
     return changes.ordered(with: try kernel.defaultRoutes(except: owner.interface), of: owner.network)
   }
 
@@ -264,7 +264,7 @@ extension Transaction where K: ~Copyable {
   /// Whether it sets sysctls that matter only before the link comes up, which CHECK ignores.
   private mutating func precedesLink(_ change: Change) throws(KernelError) -> Bool {
     guard case .setSysctls(let settings, let netns) = change else { return false }
-    for name in Set(settings.filter(\.isOptional).compactMap(\.interface)) {
+    for name in Set(settings.filter { $0.isOptional }.compactMap { $0.interface }) {
       if try kernel.link(name, on: netns)?.isUp != true { return true }
     }
     return false
@@ -369,7 +369,7 @@ extension JSONReader {
   public var configuredIPv6: String? {
     guard let ipam = self["ipam"] else { return nil }
     return (["subnet", "ranges", "addresses"].compactMap { ipam[$0]?.value } as [JSONValue]).lazy
-      .compactMap(\.configuredIPv6).first
+      .compactMap { $0.configuredIPv6 }.first
   }
 }
 
@@ -377,7 +377,7 @@ extension JSONValue {
   fileprivate var configuredIPv6: String? {
     switch self {
     case .string(let text): text.contains(":") ? text : nil
-    case .array(let values): values.lazy.compactMap(\.configuredIPv6).first
+    case .array(let values): values.lazy.compactMap { $0.configuredIPv6 }.first
     case .object: (member("subnet") ?? member("address")).flatMap { $0.1.configuredIPv6 }
     default: nil
     }

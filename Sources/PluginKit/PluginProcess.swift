@@ -56,7 +56,7 @@ public struct PluginProcess: Sendable {
   public func error(in output: ChildOutput, of command: String, prefix: String? = nil) -> CNIError {
     let printed = try? CNIJSON.decode(PrintedError.self, from: output.output)
     if let printed, printed.code?.rawValue != 0, printed.code != nil || printed.message != nil {
-      let message = [prefix, printed.message ?? "plugin \(type) failed"].compactMap(\.self).joined(separator: ": ")
+      let message = [prefix, printed.message ?? "plugin \(type) failed"].compactMap { $0 }.joined(separator: ": ")
       return CNIError(printed.code ?? .delegateFailed, message, details: printed.details)
     }
     let code = printed?.code == nil ? "" : " and code 0, which is not an error code"
@@ -79,6 +79,6 @@ private func retryWhileBusy(_ body: () throws(KernelError) -> ChildOutput) throw
 
 /// The text, its lines joined, at most 1,000 characters of it.
 private func oneLine(_ bytes: [UInt8]) -> String {
-  let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+  let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: { $0.isNewline })
   return String(lines.joined(separator: " ").prefix(1000))
 }

@@ -48,7 +48,7 @@ public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P, builtIn: Bui
 /// Prints name and versions, for a user, or for Nomad, which looks for a version here.
 private func printNameAndVersions(_ name: String) {
   let alias = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? name
-  let versions = SpecVersion.allCases.map(\.rawValue).joined(separator: ", ")
+  let versions = SpecVersion.allCases.map { $0.rawValue }.joined(separator: ", ")
   let text = "CNI \(alias) plugin v\(suiteVersion)\nCNI protocol versions supported: \(versions)\n"
   try? StandardStreams.write(Array(text.utf8), to: StandardStreams.error)  // there is no other place to report it
 }

@@ -65,13 +65,13 @@ struct BridgeFilter: Equatable {
   ) -> RuleSet? {
     var rules: [Rule] = []
     if let isolation = isolation(of: bridge) { rules.append(.isolate(isolation)) }
-    for peer in peers { rules += peer.rules(from: addresses.map(\.address), on: bridge) }
+    for peer in peers { rules += peer.rules(from: addresses.map { $0.address }, on: bridge) }
     if guardsSource { rules.append(.guardSource(SourceGuard(owner.hostInterface, mac: mac))) }
     if let masquerade { rules += masquerade.rules(for: addresses) }
     guard !rules.isEmpty else { return nil }
     var ruleSet = RuleSet(owner, .network, rules, backend: backend)
     ruleSet.containerName = name
-    ruleSet.addresses = addresses.map(\.address)
+    ruleSet.addresses = addresses.map { $0.address }
     return ruleSet
   }
 

@@ -41,7 +41,7 @@ struct BridgePlanner {
 
   /// The configured MTU, else the smaller one of uplink and bridge (uplink only for a bridge that is new or ours).
   private func checkedMTU() throws(CNIError) -> Int {
-    let mtu = settings.mtu ?? [hostState.uplinkMTU, hostState.bridge?.mtu].compactMap(\.self).min() ?? 1500
+    let mtu = settings.mtu ?? [hostState.uplinkMTU, hostState.bridge?.mtu].compactMap { $0 }.min() ?? 1500
     try addresses.check(mtu: mtu)
     return mtu
   }
@@ -111,14 +111,14 @@ struct BridgePlanner {
         "key \"links\": \"\(link.container)\": want the name or identifier of a container on \(owner.network)")
     }
     return settings.filter.ruleSet(
-      owner, bridge: settings.gatewayLink, mac: addressing.mac, addresses: addressing.ips.map(\.address),
-      peers: hostState.peers.compactMap(\.self), name: settings.containerName)
+      owner, bridge: settings.gatewayLink, mac: addressing.mac, addresses: addressing.ips.map { $0.address },
+      peers: hostState.peers.compactMap { $0 }, name: settings.containerName)
   }
 
   /// The proxy entries for NDP: IPv6 has no per-link switch like `proxy_arp_pvlan`, so each linked address gets one.
   private func linkProxies(_ ruleSet: RuleSet) -> [Change] {
     guard !settings.filter.links.isEmpty else { return [] }
-    let peers = hostState.peers.compactMap(\.self).flatMap(\.addresses).filter { $0.family == .v6 }
+    let peers = hostState.peers.compactMap { $0 }.flatMap { $0.addresses }.filter { $0.family == .v6 }
     return (ruleSet.proxies + peers.map { NeighbourSpec($0, mac: nil, on: settings.gatewayLink, .host) })
       .map { .setNeighbour($0) }
   }

@@ -58,7 +58,9 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   /// Makes the changes that differ from the host.
   ///
   /// - Returns: how many entries differed.
-  private func apply(_ changes: [Change], in transaction: inout Transaction<LiveKernel>) throws(KernelError) -> Int {
+  private func apply(_ changes: [Change], in transaction: inout Transaction<LiveKernel<HostFilter>>) throws(KernelError)
+    -> Int
+  {
     var count = 0
     for change in changes {
       // Setting the same MAC address again would remove the device's neighbour entries for a moment.
@@ -71,13 +73,13 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   }
 
   private func onHost<Value>(
-    _ body: (inout LiveKernel) throws(CNIError) -> Value
+    _ body: (inout LiveKernel<HostFilter>) throws(CNIError) -> Value
   ) throws(CNIError) -> Value {
     var kernel = try openHost()
     return try body(&kernel)
   }
 
-  private func openHost() throws(CNIError) -> LiveKernel {
+  private func openHost() throws(CNIError) -> LiveKernel<HostFilter> {
     do throws(KernelError) { return try LiveKernel.open(containerNamespace: nil, filter: HostFilter()) } catch {
       throw CNIError(error)
     }

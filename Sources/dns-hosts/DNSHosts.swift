@@ -6,7 +6,7 @@ import PacketFilter
 import PluginKit
 
 /// Lets the containers of a network find each other by name: through hosts files, or a name server on the host.
-struct DNSHosts: Plugin {
+struct DNSHosts<Filter: PacketFilter, Store: EtcdStore & ~Copyable>: Plugin {
   typealias Config = DNSHostsConfig
 
   static var name: String { "dns-hosts" }
@@ -19,22 +19,18 @@ struct DNSHosts: Plugin {
   let willChange: (String) throws(KernelError) -> Void
 
   /// Opens the port of the name server.
-  let filter: any PacketFilter
+  let filter: Filter
   /// The host's link to that address of a container; `nil` for a veth of one container, as `ptp` makes it.
   let findHostLink: (IPAddress) throws(KernelError) -> HostLink?
   /// Connects to etcd, for networks whose hosts share names.
-  let connect: (EtcdConfig) throws(CNIError) -> any EtcdStore & ~Copyable
+  let connect: (EtcdConfig) throws(CNIError) -> Store
   /// The path of the dnsmasq program; `nil` if it is not installed.
   let dnsmasq: () -> String?
 
   init(
-    filter: any PacketFilter = NoPacketFilter(),
-    willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in },
-    findHostLink: @escaping (IPAddress) throws(KernelError) -> HostLink? = { _ throws(KernelError) in nil },
-    connect: @escaping (EtcdConfig) throws(CNIError) -> any EtcdStore & ~Copyable = { (_) throws(CNIError) in
-      throw CNIError(.notAvailable, "etcd: no etcd client is available")
-    },
-    dnsmasq: @escaping () -> String? = { nil }
+    filter: Filter, willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in },
+    findHostLink: @escaping (IPAddress) throws(KernelError) -> HostLink?,
+    connect: @escaping (EtcdConfig) throws(CNIError) -> Store, dnsmasq: @escaping () -> String?
   ) {
     self.dnsmasq = dnsmasq
     self.filter = filter
@@ -73,7 +69,7 @@ struct DNSHosts: Plugin {
     }
     let previous = nestedPlugin ?? call.previous ?? AddResult()
     let member = settings.member(previous)
-    let names = member.names.map(\.description).joined(separator: " ")
+    let names = member.names.map { $0.description }.joined(separator: " ")
     call.plan([
       "# write lines with \(names) to the hosts files of network \(call.owner.network) below \(call.config.stateDir)"
     ])
@@ -81,7 +77,8 @@ struct DNSHosts: Plugin {
   }
 
   private func join(
-    _ settings: DNSHostsSettings, _ previous: AddResult, _ config: Config, _ shared: inout SharedNamesConnection?,
+    _ settings: DNSHostsSettings, _ previous: AddResult, _ config: Config,
+    _ shared: inout SharedNamesConnection<Store>?,
     _ commit: Commit
   ) throws(CNIError) {
     guard let names = try lock(settings.owner.network, config.stateDir, createIfMissing: true) else { return }
@@ -233,19 +230,19 @@ struct DNSHosts: Plugin {
 }
 
 /// The names of one network in etcd, with the connection to etcd.
-struct SharedNamesConnection: ~Copyable {
+struct SharedNamesConnection<Store: EtcdStore & ~Copyable>: ~Copyable {
   private let names: SharedNames
-  private var store: any EtcdStore & ~Copyable
+  private var store: Store
   /// This host's lease; `nil` for a command that puts no names.
   private var lease: EtcdLease?
 
-  init(_ names: SharedNames, in store: consuming any EtcdStore & ~Copyable) {
+  init(_ names: SharedNames, in store: consuming Store) {
     self.names = names
     self.store = store
   }
 }
 
-extension SharedNamesConnection {
+extension SharedNamesConnection where Store: ~Copyable {
   /// Renews this host's etcd lease, for ADD.
   ///
   /// - Throws: code 11 if no quorum answers; then nothing is changed.
@@ -272,10 +269,10 @@ extension SharedNamesConnection {
   mutating func probe() throws(CNIError) { try names.probe(&store) }
 }
 
-extension DNSHosts {
+extension DNSHosts where Store: ~Copyable {
   /// Connects to etcd; `nil` for a network whose names stay on this host.
   func open(_ network: NetworkName, _ config: Config, isJoining: Bool = false) throws(CNIError)
-    -> SharedNamesConnection?
+    -> SharedNamesConnection<Store>?
   {
     guard let etcd = config.etcd else { return nil }
     let names = try SharedNames(etcd, of: network, warn: { warn($0) })
@@ -285,7 +282,7 @@ extension DNSHosts {
   }
 
   /// Puts the new attachment into etcd, and writes the names of other hosts to this host's files.
-  func exchangeNames(_ member: Member, _ names: borrowing NetworkNames, _ shared: inout SharedNamesConnection?)
+  func exchangeNames(_ member: Member, _ names: borrowing NetworkNames, _ shared: inout SharedNamesConnection<Store>?)
     throws(CNIError)
   {
     let local = shared == nil ? [] : try convertingErrors { () throws(KernelError) in try names.members() }

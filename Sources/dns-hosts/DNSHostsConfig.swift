@@ -47,10 +47,10 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     aliases = try Aliases(json["runtimeConfig"]?["aliases"])
     aliases.add(try Aliases(given?["aliases"]))
     for link in try given?["links"]?.elements() ?? [] { try addLink(link) }
-    for list in [json["extraHosts"], given?["hosts"]].compactMap(\.self) {
+    for list in [json["extraHosts"], given?["hosts"]].compactMap({ $0 }) {
       for item in try list.elements() { extraHosts += try ExtraHost.read(item) }
     }
-    for source in [json["runtimeConfig"], given].compactMap(\.self) where hostname == nil {
+    for source in [json["runtimeConfig"], given].compactMap({ $0 }) where hostname == nil {
       hostname = try source.parsed("hostname")
     }
     etcd = try json.object("etcd")
@@ -124,7 +124,7 @@ struct Aliases: Equatable, Sendable {
   mutating func add(_ other: Aliases) {
     everywhere += other.everywhere
     leftOut += other.leftOut
-    byNetwork.merge(other.byNetwork, uniquingKeysWith: +)
+    for (network, aliases) in other.byNetwork { byNetwork[network, default: []] += aliases }
   }
 
   func names(on network: NetworkName) -> [HostName] { everywhere + (byNetwork[network.description] ?? []) }

@@ -84,7 +84,7 @@ struct DNSHostsSettings: Equatable {
     path.map { path in
       HostsFileRequest(
         path, ownLines: OwnLines.own(member.addresses, hostname: hostname, owner.container),
-        extraLines: extraHosts.map(\.line))
+        extraLines: extraHosts.map { $0.line })
     }
   }
 
@@ -117,13 +117,13 @@ extension AddResult {
   /// The addresses of that interface in the container, and those without an `interface` index.
   fileprivate func addresses(of name: InterfaceName) -> [IPAddress] {
     var seen: Set<IPAddress> = []
-    return own(name).map(\.address.address).filter { seen.insert($0).inserted }
+    return own(name).map { $0.address.address }.filter { seen.insert($0).inserted }
   }
 
   /// The gateways of the interface, without link-local ones (an IPv6 one would need a zone in `resolv.conf`).
   func gateways(of name: InterfaceName) -> [IPAddress] {
     var seen: Set<IPAddress> = []
-    return own(name).compactMap(\.gateway).filter { !$0.isLinkLocal && seen.insert($0).inserted }
+    return own(name).compactMap { $0.gateway }.filter { !$0.isLinkLocal && seen.insert($0).inserted }
   }
 
   private func own(_ name: InterfaceName) -> [AddResult.IP] {

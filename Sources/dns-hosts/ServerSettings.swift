@@ -51,7 +51,7 @@ struct HostLink: Equatable, Sendable {
   var addresses: [IPAddress]
 }
 
-extension DNSHosts {
+extension DNSHosts where Store: ~Copyable {
   /// Lets the container query the network's name server; starts our dnsmasq if it does not run.
   ///
   /// - Parameters:
@@ -68,7 +68,7 @@ extension DNSHosts {
     if server.isOwn {
       let bridgeAddresses = try onBridge(nameservers, for: member)
       if bridgeAddresses.isEmpty {
-        let given = nameservers.isEmpty ? "it has none" : nameservers.map(\.description).joined(separator: ", ")
+        let given = nameservers.isEmpty ? "it has none" : nameservers.map { $0.description }.joined(separator: ", ")
         warn("names of network \(member.owner.network): no name server: want a gateway on this host's bridge: \(given)")
         usableServers = []
       } else {

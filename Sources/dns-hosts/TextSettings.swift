@@ -40,7 +40,7 @@ struct TextSettings: Equatable {
   }
 }
 
-extension DNSHosts {
+extension DNSHosts where Store: ~Copyable {
   func texts(_ stateDir: String) -> ContainerTextFiles {
     ContainerTextFiles(StateDirectory(stateDir), warn: { warn($0) }, willChange: willChange)
   }

@@ -60,7 +60,7 @@ struct FirewallSettings: Equatable {
     }
     let text = config.ingressPolicy ?? IngressPolicy.open.rawValue
     guard let policy = IngressPolicy(rawValue: text) else {
-      let policies = IngressPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+      let policies = IngressPolicy.allCases.map { $0.rawValue }.joined(separator: ", ")
       throw CNIError(.invalidNetworkConfig, "key \"ingressPolicy\": \"\(text)\": want one of \(policies)")
     }
     self.policy = policy

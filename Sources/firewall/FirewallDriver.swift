@@ -105,7 +105,7 @@ struct FirewallDriver: ChainDriver {
   ///
   /// Containers of the same network on other hosts may then open connections as local ones do.
   private func addOtherHosts(
-    of owner: AttachmentID, into isolation: inout Isolation, from filter: inout any PacketFilter
+    of owner: AttachmentID, into isolation: inout Isolation, from filter: inout some PacketFilter
   ) throws(KernelError) {
     for case .isolate(let mainIsolation) in try filter.ruleSet(of: owner, .network)?.rules ?? []
     where mainIsolation.bridge == isolation.bridge {
@@ -163,10 +163,10 @@ extension AddResult {
   /// The container's addresses without loopback ones, which the loopback plugin adds.
   fileprivate var containerIPs: [IP] { ips.filter { !$0.address.address.isLoopback } }
 
-  fileprivate var containerAddresses: [IPAddress] { containerIPs.map(\.address.address) }
+  fileprivate var containerAddresses: [IPAddress] { containerIPs.map { $0.address.address } }
 
   fileprivate var hostInterfaces: [InterfaceName] {
-    interfaces.filter(\.isOnHost).compactMap { InterfaceName($0.name) }
+    interfaces.filter { $0.isOnHost }.compactMap { InterfaceName($0.name) }
   }
 }
 

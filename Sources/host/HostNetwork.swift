@@ -64,10 +64,10 @@ struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
   func check(_ call: Call<Config>) throws(CNIError) {
     try checkNamespace(call)
     let current = try convertingErrors { () throws(KernelError) in try report() }
-    let currentAddresses = Set(current.ips.map(\.address))
-    let missing = (call.previous?.ips ?? []).map(\.address).filter { !currentAddresses.contains($0) }
+    let currentAddresses = Set(current.ips.map { $0.address })
+    let missing = (call.previous?.ips ?? []).map { $0.address }.filter { !currentAddresses.contains($0) }
     guard missing.isEmpty else {
-      let list = missing.map(\.description).joined(separator: ", ")
+      let list = missing.map { $0.description }.joined(separator: ", ")
       throw CNIError(.differences, "the host no longer has \(list)")
     }
   }

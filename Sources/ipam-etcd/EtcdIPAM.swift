@@ -41,7 +41,7 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
     let config = call.config
     let request = LeaseRequest(
       owner: call.owner, sets: try config.rangeSets(),
-      requested: try call.keys.requestedAddresses(call.arguments()).map(\.address),
+      requested: try call.keys.requestedAddresses(call.arguments()).map { $0.address },
       blockSize: try config.checkedBlockSize())
     let dns = try dns(config)
     var leases = try leases(of: call.owner.network, config)
@@ -50,7 +50,7 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
       try call.isDryRun
       ? leases.choose(request, using: &random) : leases.allocate(request, using: &random)
     let result = AddResult(
-      ips: assignments.compactMap(\.ip), routes: config.ranges.ipam?.routes ?? [], dns: dns ?? DNS())
+      ips: assignments.compactMap { $0.ip }, routes: config.ranges.ipam?.routes ?? [], dns: dns ?? DNS())
     guard !call.isDryRun else { return try commit(result) }
     do throws(CNIError) {
       try commit(result)
@@ -63,7 +63,7 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
 
   func check(_ call: Call<Config>) throws(CNIError) {
     let sets = try call.config.rangeSets()
-    let resultAddresses = (call.previous?.ips ?? []).map(\.address.address)
+    let resultAddresses = (call.previous?.ips ?? []).map { $0.address.address }
     var leases = try leases(of: call.owner.network, call.config)
     let leased = try leases.addresses(of: call.owner, resultAddresses: resultAddresses)
     let differences = sets.differences(leased: leased, resultAddresses: resultAddresses)

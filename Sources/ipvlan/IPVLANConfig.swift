@@ -49,7 +49,7 @@ struct IPVLANConfig: ChildLinkConfig {
   ) throws(CNIError) -> Option? {
     guard let text else { return nil }
     guard let option = Option(rawValue: text) else {
-      let options = Option.allCases.map(\.rawValue).joined(separator: ", ")
+      let options = Option.allCases.map { $0.rawValue }.joined(separator: ", ")
       throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \"\(text)\": want one of \(options)")
     }
     return option

@@ -46,7 +46,7 @@ struct HostAccess {
   private var name: InterfaceName { AttachmentID.hostMacvlan(owner.network) }
   /// The families in which both sides have an address.
   private var families: Set<IPFamily> {
-    Set(hostState.addresses.map(\.family)).intersection(addresses.map(\.family))
+    Set(hostState.addresses.map { $0.family }).intersection(addresses.map { $0.family })
   }
 
   /// Checks that the host can be reached through the parent.
@@ -108,7 +108,7 @@ struct HostAccess {
   /// Adds the routes in both directions; both links must be up.
   func own() -> [Change] {
     let container = addresses.filter { families.contains($0.family) }
-    let host = Set(hostState.addresses.map(\.address)).filter { families.contains($0.family) }.sorted()
+    let host = Set(hostState.addresses.map { $0.address }).filter { families.contains($0.family) }.sorted()
     return container.flatMap(toContainer) + host.flatMap(toHost)
   }
 
@@ -116,7 +116,7 @@ struct HostAccess {
     let address = prefix.address
     var route = RouteSpec(IPPrefix(host: address), on: name, .host)
     route.priority = owner.numericID
-    let own = hostState.addresses.filter { $0.family == prefix.family }.map(\.address)
+    let own = hostState.addresses.filter { $0.family == prefix.family }.map { $0.address }
     route.source = own.first(where: prefix.contains) ?? own.first
     guard prefix.family == .v4 else { return [.addRoute(route)] }
     return [.setNeighbour(NeighbourSpec(address, mac: containerMAC, on: name, .host)), .addRoute(route)]
@@ -168,9 +168,9 @@ extension HostAccess {
     let name = AttachmentID.hostMacvlan(network)
     let routes = try kernel.routes(of: name, on: .host)
     let gone = routes.filter { $0.owner.map(stale) == true }
-    let kept = Set(routes.filter { !gone.contains($0) }.map(\.dst.address))
+    let kept = Set(routes.filter { !gone.contains($0) }.map { $0.dst.address })
     // Without a MAC address this would be a proxy entry; any MAC address identifies the neighbour entry to delete.
-    let neighbours = Set(gone.map(\.dst.address)).subtracting(kept).filter { $0.family == .v4 }.sorted()
+    let neighbours = Set(gone.map { $0.dst.address }).subtracting(kept).filter { $0.family == .v4 }.sorted()
       .map { Change.deleteNeighbour(NeighbourSpec($0, mac: MACAddress(value: 0), on: name, .host)) }
     return gone.map { .deleteRoute($0) } + neighbours + [.deleteUnroutedLink(name)]
   }

@@ -53,7 +53,8 @@ struct MacvlanDriver: LinkDriver {
     guard let access = hostState.access else { return plan }
     var mac = hostState.childLink.containerMAC
     if case .configured(let address) = settings.childLink.macSource { mac = address }
-    let host = HostAccess(hostState: access, owner: owner, containerMAC: mac, addresses: addresses.ips.map(\.address))
+    let host = HostAccess(
+      hostState: access, owner: owner, containerMAC: mac, addresses: addresses.ips.map { $0.address })
     if settings.ipamNeedsLink, addresses.ips.isEmpty {
       try host.checkHost()
       return plan
@@ -76,7 +77,7 @@ struct MacvlanDriver: LinkDriver {
     of network: NetworkName, _ config: MacvlanConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let owners = valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) }
-    let numbers = Set(owners.map(\.numericID))
+    let numbers = Set(owners.map { $0.numericID })
     return try HostAccess.leftovers(in: network, on: &kernel) { !numbers.contains($0) }
   }
 

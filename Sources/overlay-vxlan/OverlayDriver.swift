@@ -49,7 +49,7 @@ struct OverlayDriver: LinkDriver {
     of network: NetworkName, _ config: OverlayConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let owners = Set(valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) })
-    let ends = try kernel.staleHostInterfaces(of: network, kind: Self.linkKind, valid: owners).map(\.name)
+    let ends = try kernel.staleHostInterfaces(of: network, kind: Self.linkKind, valid: owners).map { $0.name }
     var strays: [Change] = []
     if config.controlPlane.isEVPN {
       strays = try kernel.strayNeighbours(of: config.names(of: network).bridge, without: Set(ends))

@@ -73,7 +73,7 @@ struct PortChooser {
         }
       }
     }
-    let all = ranges.map(\.description).joined(separator: ", ")
+    let all = ranges.map { $0.description }.joined(separator: ", ")
     throw CNIError(
       .portInUse,
       "key \"\(mapping.configKey)\": choose a host port for \(mapping.containerText): all of \(all) are in use")
@@ -96,7 +96,7 @@ struct PortChooser {
         IPFamily.allCases.map { Mapping.placeholder(key.transport, nil, port, $0) }
       }
       return Window(
-        ports: ports[...], published: try kernel.filter.holders(of: candidates).map(\.port),
+        ports: ports[...], published: try kernel.filter.holders(of: candidates).map { $0.port },
         listeners: try kernel.listeners(key.transport, Set(ports)))
     }
   }

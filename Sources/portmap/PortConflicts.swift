@@ -40,13 +40,13 @@ struct PortConflicts {
       let own = ports.filter { $0.transport == transport }
       guard !own.isEmpty else { continue }
       let listeners = try convertingErrors { () throws(KernelError) in
-        try kernel.listeners(transport, Set(own.map(\.hostPort)))
+        try kernel.listeners(transport, Set(own.map { $0.hostPort }))
       }
       let taken = own.compactMap { port in
         listeners.first { port.isTaken(by: $0) }.map { (port: port, listener: $0) }
       }
       guard !taken.isEmpty else { continue }
-      let inodes = Set(listeners.map(\.inode)).subtracting([0])
+      let inodes = Set(listeners.map { $0.inode }).subtracting([0])
       let holders = try convertingErrors { () throws(KernelError) in try kernel.holders(ofSockets: inodes) }
       for (port, _) in taken {
         for listener in listeners where port.isTaken(by: listener) {

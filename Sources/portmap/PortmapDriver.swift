@@ -102,7 +102,7 @@ struct PortmapDriver: ChainDriver {
   private func changes(
     _ ports: [PublishedPort], _ floats: [FloatingAddress], _ owner: AttachmentID, _ backend: Backend
   ) -> [Change] {
-    let tracked = Set(ports.compactMap(\.trackedConnections))
+    let tracked = Set(ports.compactMap { $0.trackedConnections })
     let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
     // Rules first: their record lists the addresses that DEL has to remove.
     return [.addRules(RuleSet(owner, .ports, rules, backend: backend))]
@@ -175,7 +175,7 @@ extension PortmapDriver {
     let publishesNothing = config?.publishesNothing == true
     let remove = Change.removeRules(owner, .ports, everywhere: !publishesNothing)
     guard let ruleSet else {
-      let udpConnections = (config?.mappings ?? []).flatMap(\.trackedConnections)
+      let udpConnections = (config?.mappings ?? []).flatMap { $0.trackedConnections }
       return (publishesNothing ? [] : routeLocalnetResets([], after: [owner], on: &kernel)) + [remove]
         + (udpConnections.isEmpty ? [] : [.deleteConntrackEntries(Set(udpConnections))])
     }
@@ -191,7 +191,7 @@ extension PortmapDriver {
   private func routeLocalnetResets<K: Kernel & ~Copyable>(
     _ ruleSets: [RuleSet], after owners: Set<AttachmentID>, on kernel: inout K
   ) -> [Change] {
-    var links = ruleSets.flatMap(\.localnetLinks)
+    var links = ruleSets.flatMap { $0.localnetLinks }
     if (try? kernel.filter.hasRecords(except: owners, .ports)) == false {
       let bridges = (try? kernel.links(kind: "bridge", master: nil, on: .host)) ?? []
       for bridge in bridges where bridge.group == Isolation.linkGroup { links.append(bridge.name) }
@@ -204,21 +204,21 @@ extension PortmapDriver {
     of network: NetworkName, _ config: PortmapConfig, valid: Set<AttachmentID>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let gone = try kernel.filter.ruleSets(of: network, except: valid).filter { $0.role == .ports }
-    return routeLocalnetResets(gone, after: Set(gone.map(\.owner)), on: &kernel)
+    return routeLocalnetResets(gone, after: Set(gone.map { $0.owner }), on: &kernel)
       + [.removeStaleRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
   }
 
   /// What to remove together with the rules: addresses given to links, and conntrack entries of UDP ports.
   private func leftovers<K: Kernel & ~Copyable>(of ruleSets: [RuleSet], on kernel: inout K) -> [Change] {
     var changes: [Change] = []
-    for spec in ruleSets.flatMap(\.floats).compactMap(\.addressSpec) {
+    for spec in ruleSets.flatMap({ $0.floats }).compactMap({ $0.addressSpec }) {
       // The kernel removes a link's addresses with the link.
       guard let present = try? kernel.addresses(of: spec.interface, on: .host), present.contains(spec.prefix) else {
         continue
       }
       changes.append(.deleteAddress(spec))
     }
-    let tracked = Set(ruleSets.flatMap(\.ports).compactMap(\.trackedConnections))
+    let tracked = Set(ruleSets.flatMap { $0.ports }.compactMap { $0.trackedConnections })
     return changes + (tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)])
   }
 

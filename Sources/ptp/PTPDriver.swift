@@ -68,7 +68,7 @@ struct PTPDriver: LinkDriver {
     of network: NetworkName, _ config: PTPConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let owners = Set(valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) })
-    let keptNames = Set(owners.map(\.hostInterface)), keptTags = Set(owners.map(\.tag))
+    let keptNames = Set(owners.map { $0.hostInterface }), keptTags = Set(owners.map { $0.tag })
     let garbage = try kernel.links(kind: Self.linkKind, master: nil, on: .host).filter {
       $0.isHostInterface(of: network) && !($0.alias.map(keptTags.contains) ?? keptNames.contains($0.name))
     }

@@ -112,10 +112,10 @@ struct PTPPlanner {
 
   private func ruleSet(_ addressing: Addressing) -> RuleSet? {
     guard let masquerading = settings.masquerading else { return nil }
-    let addresses = addressing.ips.map(\.address)
+    let addresses = addressing.ips.map { $0.address }
     var ruleSet = RuleSet(owner, .network, masquerading.rules(for: addresses), backend: settings.backend)
     ruleSet.containerName = settings.containerName
-    ruleSet.addresses = addresses.map(\.address)
+    ruleSet.addresses = addresses.map { $0.address }
     return ruleSet
   }
 

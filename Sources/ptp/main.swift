@@ -5,6 +5,6 @@ import Netlink
 import PluginKit
 
 runPlugin(
-  MainPlugin(PTPDriver(), peerNamespace: \.peerNamespace) { (namespaces) throws(KernelError) in
+  MainPlugin(PTPDriver(), peerNamespace: { $0.peerNamespace }) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container, peerPath: namespaces.peerPath, filter: HostFilter())
   }, builtIn: BuiltInPlugin(HostLocal.onDisk(LiveKernel.open)))

@@ -35,12 +35,12 @@ struct Backup: JSONReadable, Equatable, Sendable {
 
   /// The file's content.
   var json: JSONValue {
-    let values = sysctls.map { ($0.key, JSONValue.string($0.value)) }
+    let values: [String: JSONValue] = sysctls.reduce(into: [:]) { $0[$1.key] = $0[$1.key] ?? .string($1.value) }
     return .record([
       "network": .text(network), "attachment": .text(attachment), "mac": .text(link.mac), "mtu": .number(link.mtu),
       "txQLen": .number(link.txQueueLength), "promisc": link.isPromiscuous.map { .bool($0) },
       "allmulti": link.isAllMulticast.map { .bool($0) },
-      "sysctl": values.isEmpty ? nil : .object(Dictionary(values) { first, _ in first }),
+      "sysctl": values.isEmpty ? nil : .object(values),
     ])
   }
 

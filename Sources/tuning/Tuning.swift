@@ -151,7 +151,7 @@ extension Tuning where Host: ~Copyable {
     let changes = TuningPlan.changes(link == nil ? LinkChange() : backup.link, backup.sysctls, of: name)
       .updatingFDBEntry(entry)
     var problems: [CNIError] = []
-    for change in changes.flatMap(\.parts) {
+    for change in changes.flatMap({ $0.parts }) {
       do throws(KernelError) { try kernel.apply(change) } catch { problems.append(CNIError(error)) }
     }
     if let error = CNIError(joining: problems) { throw error }
@@ -162,7 +162,7 @@ extension Tuning where Host: ~Copyable {
   }
 
   func status(_ network: NetworkCall<Config>) throws(CNIError) {
-    let names = (network.config.own.sysctls + (network.config.arguments?.sysctls ?? [])).map(\.name)
+    let names = (network.config.own.sysctls + (network.config.arguments?.sysctls ?? [])).map { $0.name }
     do throws(CNIError) {
       if !names.isEmpty { try AllowList(at: allowListPath).check(names) }
       try convertingErrors { () throws(KernelError) in try BackupDirectory(path: network.config.dataDir).probe() }

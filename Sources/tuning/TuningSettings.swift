@@ -35,7 +35,7 @@ struct TuningSettings: Equatable {
       txQueueLength: try Self.checked("txQLen", given.txQLen ?? own.txQLen, Self.queueRange), mac: mac)
     let interface = call.owner.interface
     sysctls = try Self.merged(own.sysctls, given.sysctls, for: interface).inOrder
-    names = (own.sysctls + given.sysctls).map(\.name)
+    names = (own.sysctls + given.sysctls).map { $0.name }
   }
 
   private static func checked(_ key: String, _ value: Int?, _ range: ClosedRange<Int>) throws(CNIError) -> Int? {

@@ -1,11 +1,30 @@
 import BaseSupport
 import CNI
+import Etcd
+import EtcdSupport
 import Foundation
 import Names
 import NetTypes
+import PacketFilter
 import PluginKit
 import Testing
 @testable import dns_hosts
+
+typealias DNSHosts = dns_hosts.DNSHosts<NoPacketFilter, FakeEtcd>
+
+extension DNSHosts {
+  /// The plugin without packet filter, etcd and dnsmasq.
+  init(
+    willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in },
+    findHostLink: @escaping (IPAddress) throws(KernelError) -> HostLink? = { _ throws(KernelError) in nil },
+    connect: @escaping (EtcdConfig) throws(CNIError) -> FakeEtcd = { (_) throws(CNIError) in
+      throw CNIError(.notAvailable, "etcd: no etcd client is available")
+    }
+  ) {
+    self.init(
+      filter: NoPacketFilter(), willChange: willChange, findHostLink: findHostLink, connect: connect, dnsmasq: { nil })
+  }
+}
 
 /// A directory with all files of the plugin, for the networks of one test.
 struct Fixture {

@@ -32,9 +32,7 @@ import Testing
   func `CHECK uses the backend of ADD even if the host would choose another one now`(backend: Backend) throws {
     fixture.kernel.filter = FakeFilter(on: backend)
     _ = try fixture.add("{}")
-    var filter = try #require(fixture.kernel.filter as? FakeFilter)
-    filter.hostBackend = backend == .nftables ? .iptables : .nftables
-    fixture.kernel.filter = filter
+    fixture.kernel.filter.hostBackend = backend == .nftables ? .iptables : .nftables
     try fixture.plugin.check(fixture.call("{}"))
   }
 

@@ -108,7 +108,7 @@ import Testing
   {
     let (before, others, with, flushed) = try IptablesLab.run(touched: false) { lab in
       try lab.shell(setUp)
-      var backend = IptablesBackend()
+      let backend = IptablesBackend()
       backend.tables.lockFile = lab.lockFile
       let before = try backend.drops(for: Self.ruleSet)
       let others = try backend.dropsByOtherTables(Self.ruleSet.forwardedConnections)
@@ -131,7 +131,7 @@ import Testing
   @Test func `a legacy FORWARD with policy DROP is reported until our passage is added`() throws {
     let (before, with) = try IptablesLab.run { lab in
       try lab.shell("iptables-legacy -P FORWARD DROP")
-      var backend = lab.backend
+      let backend = lab.backend
       let before = try backend.drops(for: Self.ruleSet)
       var passing = Self.ruleSet
       passing.rules = passing.passages

@@ -17,7 +17,7 @@ import TestSupport
   @Test func `waiting for the iptables lock has a time limit`() throws {
     let (error, path, saved) = try IptablesLab.run { lab in
       let held = try FileLock(.open(lab.lockFile, for: .updating), seconds: 0, doing: "lock")
-      var backend = lab.backend
+      let backend = lab.backend
       backend.tables.lockSeconds = 0
       let error = kernelError { () throws(KernelError) in try backend.add(Self.ruleSet) }
       _ = consume held
@@ -30,7 +30,7 @@ import TestSupport
 
   @Test func `a rule that another process adds in between stays, and so do ours`() throws {
     let (saved, missing) = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       let others = Mutex(2)
       backend.tables.beforeCommit = { (table) throws(KernelError) in
         guard table == TableName(.nat, .v4),
@@ -51,7 +51,7 @@ import TestSupport
 
   @Test func `ADD fails if another process changes the tables all the time`() throws {
     let error = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       backend.tables.beforeCommit = { (table) throws(KernelError) in
         var other = try Table.read(table)
         try other.append(TableRule(.v4, target: .accept).bytes, to: "OUTPUT")
@@ -67,13 +67,13 @@ import TestSupport
     let (before, added, full, removed, errors) = try IptablesLab.run { lab in
       try lab.shell(IptablesLifeTests.foreignRules)
       let before = try lab.everything()
-      var faulty = lab.backend
+      let faulty = lab.backend
       faulty.tables.beforeCommit = { (name) throws(KernelError) in
         if name == table { throw KernelError("commit", errno: .EIO, reason: "injected") }
       }
       var errors = [kernelError { () throws(KernelError) in try faulty.add(Self.ruleSet) }]
       let added = try lab.everything()
-      var backend = lab.backend
+      let backend = lab.backend
       try backend.add(Self.ruleSet)
       let full = try lab.everything()
       errors.append(
@@ -89,7 +89,7 @@ import TestSupport
 
   @Test func `tables that are not needed are not loaded`() throws {
     let names = try IptablesLab.run(touched: false) { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       try backend.remove(Self.ruleSet.owner.filterTag, .network, recordedRules: nil)
       _ = try backend.holders(of: nil)
       _ = try backend.tags(.ports, prefix: "cni:")
@@ -103,7 +103,7 @@ import TestSupport
   @Test func `a host with the tables passes the probe`() throws {
     #expect(
       try IptablesLab.run { lab in
-        var backend = lab.backend
+        let backend = lab.backend
         return kernelError { () throws(KernelError) in try backend.probe() }
       } == nil)
   }

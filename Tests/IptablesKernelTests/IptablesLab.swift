@@ -54,7 +54,7 @@ struct IptablesLab {
   }
 
   var backend: IptablesBackend {
-    var backend = IptablesBackend()
+    let backend = IptablesBackend()
     backend.tables.lockFile = lockFile
     backend.onlyVariant = .legacy
     return backend

@@ -42,7 +42,7 @@ import TestSupport
     let (before, between, after, missing) = try IptablesLab.run { lab in
       try lab.shell(Self.foreignRules)
       let before = try lab.everything()
-      var backend = lab.backend
+      let backend = lab.backend
       var between: [String] = []
       for ruleSet in Self.ruleSets {
         try backend.add(ruleSet)
@@ -64,7 +64,7 @@ import TestSupport
   func `removing one rule set keeps the others`(index: Int) throws {
     let (missing, tags) = try IptablesLab.run { lab in
       try lab.shell(Self.foreignRules)
-      var backend = lab.backend
+      let backend = lab.backend
       for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
       let gone = Self.ruleSets[index]
       try backend.remove(gone.owner.filterTag, gone.role, recordedRules: nil)
@@ -80,7 +80,7 @@ import TestSupport
   @Test func `flushed rules are reported missing, and can be added again and removed`() throws {
     let (before, missing, back, after) = try IptablesLab.run { lab in
       let before = try lab.everything()
-      var backend = lab.backend
+      let backend = lab.backend
       try lab.shell("iptables-legacy -t nat -N OWN; iptables-legacy -N OPS")
       for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
       try lab.shell("for t in filter nat; do iptables-legacy -t $t -F; ip6tables-legacy -t $t -F; done")
@@ -100,7 +100,7 @@ import TestSupport
 
   @Test func `a published port is refused to another container, and the error names the owner`() throws {
     let (error, holders, unchanged) = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
       let before = try lab.everything()
       let wanted = PublishedPort(.tcp, hostIP: ip("192.0.2.1"), hostPort: 8082, to: ip("10.1.0.9"), 80)
@@ -116,7 +116,7 @@ import TestSupport
 
   @Test func `a second kind of isolation of one bridge is refused`() throws {
     let error = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       try backend.add(Self.ruleSets[0])
       let other = RuleSet(owner("c2"), .network, [Self.isolation(.closed)])
       return kernelError { () throws(KernelError) in try backend.add(other) }
@@ -127,7 +127,7 @@ import TestSupport
 
   @Test func `a missing chain that sets marks is an error`() throws {
     let error = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       let rule = published(80, to: "10.1.0.2") { $0.masquerade?.marking = .chain("KUBE-MARK-MASQ") }
       return kernelError { () throws(KernelError) in try backend.add(RuleSet(owner("c1"), .ports, [rule])) }
     }

@@ -54,7 +54,7 @@ import TestSupport
     throws
   {
     let answers = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       try backend.add(
         RuleSet(
           owner("c1"), .ports,
@@ -76,7 +76,7 @@ import TestSupport
 
   @Test func `the loopback guard stays while a port is published`() throws {
     let (guards, missing, back) = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       let ruleSets = [("c1", "10.1.0.2", 80), ("c2", "10.1.0.3", 81)].map { container, target, port in
         RuleSet(owner(container), .ports, [published(UInt16(port), to: target)])
       }

@@ -13,7 +13,7 @@ import TestSupport
   @Test func `the rule for the name server stays as long as one container needs it`() throws {
     let ruleSets = [ruleSet("c1"), ruleSet("c2")]
     let (before, alone, one, missing, after) = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       let before = try lab.everything()
       try backend.add(ruleSets[1])
       let alone = try lab.rules("filter")
@@ -32,7 +32,7 @@ import TestSupport
   @Test func `only one bridge may use a name server address`() throws {
     let (first, second) = (ruleSet("c1"), ruleSet("c2", "br1"))
     let (error, before, after) = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       try backend.add(first)
       let before = try lab.everything()
       do throws(KernelError) {
@@ -48,7 +48,7 @@ import TestSupport
   @Test func `on a host that drops unknown packets only the network's own bridge reaches the name server`() throws {
     let (own, others) = (ruleSet("c1"), ruleSet("c2", "br9", at: "10.2.0.1"))
     let answers = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       try backend.add(own)
       try backend.add(others)
       return try lab.shell("\(Self.setUp)\npython3 - $box <<'END'\n\(Self.asking)\nEND")

@@ -191,7 +191,7 @@ import TestSupport
   func `a rule looks as expected, survives iptables-restore, is found again and removed completely`(it: Case) throws {
     let (saved, missing, before, after) = try IptablesLab.run { lab in
       let before = try lab.everything()
-      var backend = lab.backend
+      let backend = lab.backend
       let ruleSet = RuleSet(owner("c1"), .network, it.rules)
       try backend.add(ruleSet)
       let saved = try lab.rules(it.table, it.family)
@@ -212,7 +212,7 @@ import TestSupport
   @Test func `comments and names cannot inject rules`() throws {
     let text = "x\" -j DROP\n-A FORWARD -j DROP; é\\ '"
     let (saved, after) = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       let rule = published(80, to: "10.1.0.2") { $0.conditions = ["-m", "comment", "--comment", text] }
       try backend.add(RuleSet(owner("c1"), .ports, [rule]))
       let saved = try lab.shell("iptables-legacy -t nat -S CNI-PORTS; iptables-legacy -S FORWARD")

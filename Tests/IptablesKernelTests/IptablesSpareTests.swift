@@ -29,7 +29,7 @@ import TestSupport
   func `a port of several networks leads to the first remaining address after each removal`(order: [Int]) throws {
     let (before, targets, holders, missing, after) = try IptablesLab.run { lab in
       let before = try lab.everything()
-      var backend = lab.backend
+      let backend = lab.backend
       for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
       var targets = [try Self.targets(lab)]
       let holders = try backend.holders(of: Self.ruleSets[2].rules.ports).map(\.tag)
@@ -53,7 +53,7 @@ import TestSupport
 
   @Test func `a port of several networks is refused to another container and to a repeated ADD`() throws {
     let errors = try IptablesLab.run { lab in
-      var backend = lab.backend
+      let backend = lab.backend
       try backend.add(Self.ruleSets[0])
       let other = RuleSet(owner("c2", network: "n2"), .ports, Self.ruleSets[1].rules)
       let plain = RuleSet(Self.ruleSets[1].owner, .ports, Self.ruleSets[0].rules)

@@ -8,7 +8,7 @@ import TestSupport
 /// Removal of rules and shared chains, in legacy tables and in those of nf_tables.
 @Suite(.needsKernel) struct IptablesSweepTests {
   private static func backend(_ lab: IptablesLab, _ variant: Variant) -> IptablesBackend {
-    var backend = lab.backend
+    let backend = lab.backend
     backend.onlyVariant = variant
     return backend
   }
@@ -51,7 +51,7 @@ import TestSupport
     let (before, missing, after) = try IptablesLab.run(touched: variant == .legacy) { lab in
       try Self.setUp(lab, variant)
       let before = try Self.saved(lab, variant)
-      var backend = Self.backend(lab, variant)
+      let backend = Self.backend(lab, variant)
       var missing: [Rule] = []
       for order in [Self.ruleSets, Self.ruleSets.reversed(), Self.ruleSets.shuffled()] {
         for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
@@ -74,7 +74,7 @@ import TestSupport
       try Self.setUp(lab, variant)
       let before = try Self.saved(lab, variant)
       let ruleSet = RuleSet(owner("c1"), .ports, [published(8080, to: "10.1.0.2"), published(8080, to: "fd00::2")])
-      var backend = Self.backend(lab, variant)
+      let backend = Self.backend(lab, variant)
       try backend.add(ruleSet)
       try lab.shell("iptables-\(suffix) -t nat -F; ip6tables-\(suffix) -t nat -F")
       var guards: [Bool] = []
@@ -104,7 +104,7 @@ import TestSupport
     let (with, after) = try IptablesLab.run { lab in
       let command = "iptables-\(variant == .legacy ? "legacy" : "nft") -t nat"
       try lab.shell("\(command) -N OPS")
-      var backend = Self.backend(lab, variant)
+      let backend = Self.backend(lab, variant)
       let ruleSets = ["c1", "c2"].map { RuleSet(owner($0), .network, [masquerade("10.1.0.2")]) }
       for ruleSet in ruleSets { try backend.add(ruleSet) }
       try lab.shell("\(command) -A OPS -j $(\(command) -S | sed -n 's/^-N \\(CNI-M-.*\\)/\\1/p')")

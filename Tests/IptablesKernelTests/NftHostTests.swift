@@ -44,7 +44,7 @@ import Testing
   }
 
   private static func backend(_ lab: IptablesLab) -> IptablesBackend {
-    var backend = IptablesBackend()
+    let backend = IptablesBackend()
     backend.tables.lockFile = lab.lockFile
     return backend
   }
@@ -56,7 +56,7 @@ import Testing
     let (before, between, missing, after) = try IptablesLab.run(touched: false) { lab in
       try lab.shell(setUp)
       let before = try Self.rules(lab)
-      var backend = Self.backend(lab)
+      let backend = Self.backend(lab)
       let ruleSets = ["c1", "c2"].map { RuleSet(owner($0), .network, Self.outbound) }
       for ruleSet in ruleSets { try backend.add(ruleSet) }
       let between = try Self.rules(lab)
@@ -78,7 +78,7 @@ import Testing
     let (missing, after, before) = try IptablesLab.run(touched: false) { lab in
       try lab.shell("iptables-nft -P FORWARD DROP; ip6tables-nft -P FORWARD DROP")
       let before = try Self.rules(lab)
-      var backend = Self.backend(lab)
+      let backend = Self.backend(lab)
       let ruleSet = RuleSet(owner("c1"), .network, [Self.outbound[0]])
       try backend.add(ruleSet)
       try lab.shell("iptables-nft -D FORWARD -m comment --comment 'CNI firewall plugin rules' -j CNI-FORWARD")
@@ -92,7 +92,7 @@ import Testing
 
   @Test func `on a host without a chain FORWARD no passage is added`() throws {
     let (rules, missing) = try IptablesLab.run(touched: false) { lab in
-      var backend = Self.backend(lab)
+      let backend = Self.backend(lab)
       let ruleSet = RuleSet(owner("c1"), .network, Self.outbound)
       try backend.add(ruleSet)
       return (try Self.rules(lab), try backend.missing(from: ruleSet))
@@ -109,7 +109,7 @@ import Testing
         iptables-nft -t nat -A KUBE-MARK-MASQ -j MARK --or-mark 0x4000
         """)
       let before = try Self.rules(lab)
-      var backend = Self.backend(lab)
+      let backend = Self.backend(lab)
       let network = Admission.Network(name("br0"), net("10.1.0.0/24"))
       let firewall = RuleSet(
         owner("c1"), .firewall,
@@ -135,7 +135,7 @@ import Testing
     let (error, before, after) = try IptablesLab.run(touched: false) { lab in
       try lab.shell("iptables-nft -P FORWARD DROP; ip6tables-nft -P FORWARD DROP")
       let before = try Self.rules(lab)
-      var backend = Self.backend(lab)
+      let backend = Self.backend(lab)
       backend.tables.beforeCommit = { (table) throws(KernelError) in
         if table.family == .v6 { throw KernelError(errno: .EIO, doing: "commit") }
       }

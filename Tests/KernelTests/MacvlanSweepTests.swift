@@ -2,6 +2,7 @@ import CNI
 import Kernel
 import NetTypes
 import Netlink
+import PacketFilter
 import PluginKit
 import SweepSupport
 import TestSupport
@@ -37,7 +38,8 @@ import Testing
           .init(address: "10.1.0.5/24", gateway: "10.1.0.254"), .init(address: "fd00:1::5/64", gateway: "fd00:1::fe"),
         ], routes: [Route(dst: "0.0.0.0/0"), Route(dst: "::/0")])
       let before = try KernelState(of: path)
-      let add = try TriedADD(MacvlanDriver(), json, in: path, refusing: n, answer: answer, ipam: ipam)
+      let add = try TriedADD(
+        MacvlanDriver(), json, in: path, refusing: n, answer: answer, ipam: ipam, filter: NoPacketFilter())
       let after = try KernelState(of: path)
       let remover = MainPlugin(MacvlanDriver()) { namespaces throws(KernelError) in
         try LiveKernel.open(containerNamespace: namespaces.container)

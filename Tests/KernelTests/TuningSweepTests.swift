@@ -4,6 +4,7 @@ import Kernel
 import Linux
 import NetTypes
 import Netlink
+import PacketFilter
 import PluginKit
 import SweepSupport
 import TestSupport
@@ -21,7 +22,7 @@ import Testing
     var isAllMulticast: Bool
     var sysctls: [String?]
 
-    init(on kernel: inout LiveKernel) throws {
+    init(on kernel: inout LiveKernel<NoPacketFilter>) throws {
       let link = try #require(try kernel.link("eth0", on: .container))
       mac = link.mac
       mtu = link.mtu

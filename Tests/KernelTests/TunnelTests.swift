@@ -2,6 +2,7 @@ import Kernel
 import Linux
 import NetTypes
 import Netlink
+import PacketFilter
 import PluginKit
 import TestSupport
 import Testing
@@ -33,7 +34,7 @@ import Testing
   ]
 
   private static func onHost<Value: Sendable>(
-    _ body: @escaping @Sendable (inout Transaction<LiveKernel>) throws -> Value
+    _ body: @escaping @Sendable (inout Transaction<LiveKernel<NoPacketFilter>>) throws -> Value
   ) throws
     -> Value
   {

@@ -13,7 +13,7 @@ extension NftablesTests {
       of second: RuleSet, after first: RuleSet
     ) throws -> (error: KernelError?, before: String, after: String) {
       try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(first)
         let before = try ruleset()
         return (refusal { try backend.add(second) }, before, try ruleset())
@@ -44,7 +44,7 @@ extension NftablesTests {
       let gone = RuleSet(try owner("c1"), .network, rules)
       let new = RuleSet(try owner("c2"), .network, rules)
       let (missing, after, before) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         try backend.add(gone)
         try backend.add(new)
@@ -60,7 +60,7 @@ extension NftablesTests {
     @Test func `DEL keeps a port that another container published after the ruleset was flushed`() throws {
       let rules = [Rule.publish(try port(8080))]
       let (missing, tags) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(RuleSet(owner("c1"), .ports, rules))
         _ = try nft("flush", "ruleset")
         let new = try RuleSet(owner("c2"), .ports, rules)
@@ -86,7 +86,7 @@ extension NftablesTests {
         port(8082), port(8083), port(8083, on: "192.0.2.9"), port(8084), port(8080, to: "fd00::9"),
       ]
       let (each, all, none) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let none = try backend.holders(of: nil)
         try backend.add(ruleSet)
         let each = try requestedPorts.map { try backend.holders(of: [$0]).map(\.port.hostText) }
@@ -107,7 +107,7 @@ extension NftablesTests {
         "6 . \(10000 + number) comment \"cni:net/x\(number)/eth0 ports\" : 10.1.\(number / 250).\(number % 250) . 80"
       }
       let (before, after, missing, holders) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(RuleSet(owner("c0"), .ports, [.publish(port(8079, to: "10.9.0.3"))]))
         _ = try nft("-f", "-", input: "add element inet swift_cni ports4 { \(bulk.joined(separator: ",\n")) }")
         let before = try ruleset().split(separator: "\n").count
@@ -132,7 +132,7 @@ extension NftablesTests {
       port.conditions = [condition]
       let ruleSet = RuleSet(try owner("c1"), .ports, [.publish(port)])
       let (error, before, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         return (refusal { try backend.add(ruleSet) }, before, try ruleset())
       }
@@ -147,7 +147,7 @@ extension NftablesTests {
       let isRefused = text.contains { "\"*\\".contains($0) }
       let ruleSet = RuleSet(try owner("c1"), .network, [.isolate(Isolation(bridge, reach: .network))])
       let (error, before, after, missing) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         let error = refusal { try backend.add(ruleSet) }
         let missing = isRefused ? [] : try backend.missing(from: ruleSet)
@@ -165,7 +165,7 @@ extension NftablesTests {
       let rules: [Rule] = [.publish(marked), .admit(Admission(try address("10.1.0.2"), adminChain: "ADMIN"))]
       let errors = try rules.map { rule in
         try onHost {
-          var backend = NftablesBackend()
+          let backend = NftablesBackend()
           return refusal { try backend.add(RuleSet(owner("c1"), .ports, [rule])) }?.errno
         }
       }
@@ -174,7 +174,7 @@ extension NftablesTests {
 
     @Test func `probe succeeds and leaves no table`() throws {
       let (error, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         return (refusal { try backend.probe() }, try ruleset().contains("swift_cni"))
       }
       #expect(error == nil)

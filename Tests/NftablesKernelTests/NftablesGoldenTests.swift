@@ -15,7 +15,7 @@ extension NftablesTests {
     func `nft list ruleset prints the golden text`(name: String) throws {
       let ruleSets = try GoldenRules.ruleSets(name)
       let printed = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         for ruleSet in ruleSets { try backend.add(ruleSet) }
         return try ruleset()
       }
@@ -31,12 +31,12 @@ extension NftablesTests {
     func `the kernel has the same bytecode as from nft with the printed commands`(name: String) throws {
       let ruleSets = try GoldenRules.ruleSets(name)
       let ours = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         for ruleSet in ruleSets { try backend.add(ruleSet) }
         return try nft("--debug=netlink", "list", "ruleset")
       }
       let theirs = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         for ruleSet in ruleSets {
           let commands = try backend.commands(adding: ruleSet).dropFirst().dropLast()
           _ = try nft("-f", "-", input: commands.joined(separator: "\n"))

@@ -11,7 +11,7 @@ extension NftablesTests {
     func `add makes all rules and remove restores the previous ruleset`(role: PluginRole, isKnown: Bool) throws {
       let ruleSet = RuleSet(try owner("c1"), role, try everyKind(role))
       let (before, missingBefore, between, missing, tags, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         let missingBefore = try backend.missing(from: ruleSet)
         try backend.add(ruleSet)
@@ -32,7 +32,7 @@ extension NftablesTests {
       for rule in try everyKind(.network) {
         let ruleSet = RuleSet(try owner("c1"), .network, [rule])
         let (before, missing, after) = try onHost {
-          var backend = NftablesBackend()
+          let backend = NftablesBackend()
           let before = try ruleset()
           try backend.add(ruleSet)
           let missing = try backend.missing(from: ruleSet)
@@ -56,7 +56,7 @@ extension NftablesTests {
         try owner("c2"), .network,
         shared + [try .masquerade(Masquerade(address("10.1.0.3"), in: prefix("10.1.0.1/24")))])
       let (alone, missing, left, before, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         try backend.add(second)
         let alone = try ruleset()
@@ -78,7 +78,7 @@ extension NftablesTests {
       let network = RuleSet(try owner("c1"), .network, [rule])
       let firewall = RuleSet(try owner("c1"), .firewall, [other])
       let (missing, before, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         try backend.add(network)
         try backend.add(firewall)
@@ -95,7 +95,7 @@ extension NftablesTests {
     func `after nft flush ruleset all rules are missing and remove changes nothing`(isKnown: Bool) throws {
       let ruleSet = RuleSet(try owner("c1"), .ports, try everyKind(.ports))
       let (after, missing) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(ruleSet)
         _ = try nft("flush", "ruleset")
         let missing = try backend.missing(from: ruleSet)
@@ -114,7 +114,7 @@ extension NftablesTests {
     func `partly deleted rules are reported, restored and removed completely`(command: String) throws {
       let ruleSet = RuleSet(try owner("c1"), .ports, try everyKind(.ports))
       let (missing, missingAgain, before, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         try backend.add(ruleSet)
         _ = try nft("-f", "-", input: command)
@@ -145,7 +145,7 @@ extension NftablesTests {
         let before = try ruleset()
         let results = atOnce(ruleSets.count, workers: ruleSets.count) { (index) -> String? in
           let ruleSet = ruleSets[index]
-          var backend = NftablesBackend()
+          let backend = NftablesBackend()
           for _ in 0..<10 {
             try backend.add(ruleSet)
             if try !backend.missing(from: ruleSet).isEmpty { return "\(ruleSet.owner): missing" }

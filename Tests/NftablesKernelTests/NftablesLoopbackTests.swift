@@ -24,7 +24,7 @@ extension NftablesTests {
           nsenter --net="$container" ip address flush dev lo
           nsenter --net="$container" ip route add 127.0.0.0/8 via 10.1.0.1 dev eth0
           """)
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(ruleSet)
         let guarded = try container.reachesLoopback()
         _ = try nft("flush chain inet swift_cni localnet")
@@ -39,7 +39,7 @@ extension NftablesTests {
       let (ruleSet, filtering) = (try ruleSet(), bridgesFilter(isFiltering))
       let (reached, address) = try withContainer { container in
         try container.shell(filtering)
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(ruleSet)
         return try (
           container.tcp(to: "127.0.0.1", 8080, serving: 80), container.tcp(to: "127.9.9.9", 8080, serving: 80)
@@ -52,7 +52,7 @@ extension NftablesTests {
     @Test func `a deleted localnet rule is reported`() throws {
       let ruleSet = try ruleSet()
       let missing = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(ruleSet)
         _ = try nft("flush chain inet swift_cni localnet")
         return try backend.missing(from: ruleSet)

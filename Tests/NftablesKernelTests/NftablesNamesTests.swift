@@ -17,7 +17,7 @@ extension NftablesTests {
     func `the name server is open until the last container is removed`(isKnown: Bool) throws {
       let ruleSets = try [ruleSet("c1"), ruleSet("c2")]
       let (before, alone, both, one, missing, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         try backend.add(ruleSets[1])
         let alone = try ruleset()
@@ -39,7 +39,7 @@ extension NftablesTests {
     @Test func `a second bridge for the same name server address is refused`() throws {
       let (first, second) = try (ruleSet("c1"), ruleSet("c2", "br1"))
       let (error, between, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(first)
         let between = try ruleset()
         return (refusal { try backend.add(second) }, between, try ruleset())
@@ -55,7 +55,7 @@ extension NftablesTests {
       let (addresses, before, after) = try onHost {
         _ = try nft("add table bridge nat; add chain bridge nat PREROUTING")
         let before = try ruleset()
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         return (try backend.removeReferenceRules(ReferenceRules(.attachment(owner), [.network])), before, try ruleset())
       }
       #expect(addresses == [])
@@ -66,7 +66,7 @@ extension NftablesTests {
     func `deleted name server rules are reported and restored`(command: String) throws {
       let ruleSet = try ruleSet("c1")
       let (missing, back) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(ruleSet)
         _ = try nft(command)
         let missing = try backend.missing(from: ruleSet)
@@ -83,7 +83,7 @@ extension NftablesTests {
     func `only containers of the bridge reach the name server`(isUDP: Bool) throws {
       let (own, others) = try (ruleSet("c1"), ruleSet("c2", "br9", at: "10.2.0.1"))
       let (heard, unheard, loopback, elsewhere, freed) = try withContainer { container in
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(own)
         try backend.add(others)
         func hears(_ address: String, _ port: Int = 53, from sender: String = "container") throws -> Bool {

@@ -30,7 +30,7 @@ extension NftablesTests {
     ) throws {
       let ruleSets = try (1...3).map { try ruleSet($0, spare: $0 > 1) }
       let (before, missing, holders, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         for ruleSet in ruleSets { try backend.add(ruleSet) }
         var left = ruleSets
@@ -59,7 +59,7 @@ extension NftablesTests {
         port(8082), port(8080, to: "fd00::9"),
       ]
       let (each, spare, tags) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(first)
         try backend.add(second)
         let tags = try backend.tags(.ports, prefix: "cni:")
@@ -84,7 +84,7 @@ extension NftablesTests {
       let first = try ruleSet(1, spare: false)
       let second = try ruleSet(2, spare: true)
       let (whole, missing, repaired, after, before) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         try backend.add(first)
         try backend.add(second)
@@ -108,7 +108,7 @@ extension NftablesTests {
     @Test func `spare ports stay when the table is declared again`() throws {
       let first = try ruleSet(1, spare: true)
       let (missing, holders) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(first)
         _ = try nft("flush chain inet swift_cni publish")
         // Adding the rules of another owner twice declares all chains again.
@@ -127,7 +127,7 @@ extension NftablesTests {
       port.chain = "PORTS"
       let ruleSet = RuleSet(try owner("c1"), .ports, [.publish(port)])
       let (error, before, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         return (refusal { try backend.add(ruleSet) }, before, try ruleset())
       }
@@ -181,7 +181,7 @@ extension NftablesTests {
       }
       return try withContainer { container in
         try container.shell("ip address add 192.0.2.1/32 dev lo; ip address add 192.0.2.2/32 dev lo")
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         for ruleSet in ruleSets { try backend.add(ruleSet) }
         var all = [try addresses.map { try container.tcp(to: $0, 8080, serving: 80) }]
         for index in order {

@@ -32,7 +32,7 @@ extension NftablesTests {
       let new = try ruleSet(hosts(change.after[0]...change.after[1]))
       let other = try ruleSet(hosts(3...4), network: "net2")
       let (fresh, replaced, missing, before, after) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         let before = try ruleset()
         for ruleSet in [other, new] { try backend.add(ruleSet) }
         let fresh = try ruleset()
@@ -68,7 +68,7 @@ extension NftablesTests {
     func `a missing part of the rules for many hosts is noticed and restored`(command: String) throws {
       let ruleSet = try ruleSet(hosts(1...200))
       let (before, missing, missingAfterwards) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(ruleSet)
         let before = try backend.missing(from: ruleSet)
         _ = try nft("-f", "-", input: command)
@@ -87,7 +87,7 @@ extension NftablesTests {
         try owner("c1"), .network, [try .masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24")))])
       let tunnel = try ruleSet(hosts(1...2))
       let (missing, tunnelMissing, both) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         try backend.add(masquerade)
         let maps = ["tunnels", "open_tunnels", "tunnel_owners", "tunnel_peers4", "tunnel_peers6"]
         let commands =

@@ -13,15 +13,15 @@ enum Backend: String, CaseIterable, Sendable, CustomTestStringConvertible {
 
   /// Runs `body` with the backend in the namespace at `path`.
   func use<Value>(
-    in path: String, _ body: (inout any FilterBackend) throws(KernelError) -> Value
+    in path: String, _ body: (any FilterBackend) throws(KernelError) -> Value
   ) throws(KernelError) -> Value {
     try Namespace.open(path).enter { () throws(KernelError) in
-      var backend: any FilterBackend =
+      let backend: any FilterBackend =
         switch self {
         case .iptables: IptablesBackend()
         case .nftables: NftablesBackend()
         }
-      return try body(&backend)
+      return try body(backend)
     }
   }
 }

@@ -10,9 +10,9 @@ import Testing
   @Test func `a step has its duration and its error, and steps within it are part of it`() throws {
     var now = 0
     let journal = Journal { now }
-    let value = journal.step("create br0") { () -> Int in
+    let value = try journal.step("create br0") { () throws(Refusal) -> Int in
       now += 5
-      return journal.step("look up br0") { now }
+      return try journal.step("look up br0") { () throws(Refusal) in now }
     }
     #expect(value == 5)
     #expect(throws: Refusal.self) {

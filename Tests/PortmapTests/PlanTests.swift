@@ -85,7 +85,7 @@ import Testing
   ])
   func `without mappings prevResult is returned and nothing is changed`(json: String) throws {
     let fixture = Fixture()
-    fixture.kernel.filter = NoPacketFilter()
+    fixture.kernel.filter = FakeFilter(on: nil)
     #expect(try fixture.add(json) == fixture.previous)
     #expect(fixture.kernel.applied.isEmpty)
   }

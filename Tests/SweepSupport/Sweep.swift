@@ -2,6 +2,7 @@ import CNI
 public import Kernel
 public import NetTypes
 public import Netlink
+public import PacketFilter
 public import PluginKit
 public import TestSupport
 public import Testing
@@ -30,7 +31,8 @@ public struct Sweep: Sendable {
   public init<P: Plugin & SendableMetatype>(
     _ json: String, on prepared: [Change] = [], refusing n: Int,
     by makePlugin:
-      @escaping @Sendable (@escaping (NamespacePaths) throws(KernelError) -> FailingKernel<LiveKernel>) -> P
+      @escaping @Sendable (@escaping (NamespacePaths) throws(KernelError) -> FailingKernel<LiveKernel<NoPacketFilter>>)
+      -> P
   ) throws {
     self = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
@@ -38,7 +40,8 @@ public struct Sweep: Sendable {
       var answer = FakeDelegate.bothFamilies
       answer.routes = [Route(dst: .everything(.v4)), Route(dst: .everything(.v6))]
       let before = try KernelState(of: path)
-      let add = try TriedADD(json, in: path, refusing: n, answer: answer, by: makePlugin)
+      let add = try TriedADD(
+        json, in: path, refusing: n, answer: answer, filter: NoPacketFilter(), by: makePlugin)
       return Sweep(before: before, after: try KernelState(of: path), changes: add.changes, succeeded: add.succeeded)
     }
   }

@@ -7,7 +7,7 @@ public import PluginKit
 public import TestSupport
 
 /// An ADD on the running kernel that one of its changes makes fail.
-public struct TriedADD<Subject: Plugin> {
+public struct TriedADD<Subject: Plugin, Filter: PacketFilter> {
   public let plugin: Subject
   /// With the result of ADD, if it succeeded.
   public private(set) var call: Call<Subject.Config>
@@ -27,8 +27,8 @@ public struct TriedADD<Subject: Plugin> {
   /// - Throws: an error of the test.
   public init(
     _ json: String, in path: String, refusing n: Int,
-    answer: AddResult = FakeDelegate.bothFamilies, ipam: String = "fake", filter: any PacketFilter = NoPacketFilter(),
-    by makePlugin: (@escaping (NamespacePaths) throws(KernelError) -> FailingKernel<LiveKernel>) -> Subject
+    answer: AddResult = FakeDelegate.bothFamilies, ipam: String = "fake", filter: Filter,
+    by makePlugin: (@escaping (NamespacePaths) throws(KernelError) -> FailingKernel<LiveKernel<Filter>>) -> Subject
   ) throws {
     let counter = Counter()
     plugin = makePlugin { (namespaces) throws(KernelError) in
@@ -50,8 +50,8 @@ public struct TriedADD<Subject: Plugin> {
   /// The same for a plugin that is its driver alone.
   public init<Driver: LinkDriver>(
     _ driver: Driver, _ json: String, in path: String, refusing n: Int,
-    answer: AddResult = FakeDelegate.bothFamilies, ipam: String = "fake", filter: any PacketFilter = NoPacketFilter()
-  ) throws where Driver.Input == Driver.Config, Subject == MainPlugin<Driver, FailingKernel<LiveKernel>> {
+    answer: AddResult = FakeDelegate.bothFamilies, ipam: String = "fake", filter: Filter
+  ) throws where Driver.Input == Driver.Config, Subject == MainPlugin<Driver, FailingKernel<LiveKernel<Filter>>> {
     try self.init(json, in: path, refusing: n, answer: answer, ipam: ipam, filter: filter) {
       MainPlugin(driver, on: $0)
     }

@@ -1,6 +1,6 @@
 public import Kernel
 public import NetTypes
-public import PacketFilter
+import PacketFilter
 
 /// A kernel that passes everything on to another one, except the n-th change, which fails.
 public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
@@ -31,7 +31,7 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     self.record = record
   }
 
-  public var filter: any PacketFilter {
+  public var filter: Base.Filter {
     get { base.filter }
     set { base.filter = newValue }
   }

@@ -11,46 +11,48 @@ public struct FakeFilter: PacketFilter, Equatable {
   /// - Parameter hostBackend: the backend of the host; `nil`: no packet filter.
   public init(on hostBackend: Backend? = .nftables) { self.hostBackend = hostBackend }
 
-  public func lock() {}
+  public func lock() throws(KernelError) {}
 
   public func firewalldUnavailableReason() -> KernelError? { runsFirewalld ? nil : NoFirewalld().unavailableReason() }
 
   public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
     _ = try backend(ruleSet.backend)
-    remove(ruleSet.owner, ruleSet.role, everywhere: false)
+    try remove(ruleSet.owner, ruleSet.role, everywhere: false)
     ruleSets.append(ruleSet)
   }
 
-  public mutating func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) {
+  public mutating func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) {
     ruleSets.removeAll { $0.owner == owner && $0.role == role }
   }
 
-  public func missing(from ruleSet: RuleSet) -> [Rule] {
-    let existing = self.ruleSet(of: ruleSet.owner, ruleSet.role)?.rules ?? []
+  public func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
+    let existing = try self.ruleSet(of: ruleSet.owner, ruleSet.role)?.rules ?? []
     return ruleSet.rules.filter { !existing.contains($0) }
   }
 
-  public func ruleSet(of owner: AttachmentID, _ role: PluginRole) -> RuleSet? {
+  public func ruleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet? {
     ruleSets.first { $0.owner == owner && $0.role == role }
   }
 
-  public func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) -> Bool {
+  public func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
     ruleSets.contains { $0.role == role && !owners.contains($0.owner) }
   }
 
-  public func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) -> Bool {
+  public func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) throws(KernelError) -> Bool {
     ruleSets.contains { !owners.contains($0.owner) && $0.localnetLinks.contains(link) }
   }
 
-  public func ruleSets(of network: NetworkName) -> [RuleSet] { ruleSets.filter { $0.owner.network == network } }
+  public func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet] {
+    ruleSets.filter { $0.owner.network == network }
+  }
 
   public mutating func collectGarbage(
     _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
-  ) {
+  ) throws(KernelError) {
     ruleSets.removeAll { $0.owner.network == network && $0.role == role && !valid.contains($0.owner) }
   }
 
-  public func holders(of ports: [PublishedPort]?) -> [PortHolder] {
+  public func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
     ruleSets.flatMap { ruleSet in
       ruleSet.rules.compactMap { rule in
         guard case .publish(let existing) = rule, ports?.contains(where: existing.conflicts) ?? true else { return nil }

@@ -1,6 +1,6 @@
 public import Kernel
 public import NetTypes
-public import PacketFilter
+import PacketFilter
 
 /// A host and a container in memory; its n-th change can be made to fail.
 public final class FakeKernel: Kernel {
@@ -17,7 +17,7 @@ public final class FakeKernel: Kernel {
   }
 
   public var state = State()
-  public var filter: any PacketFilter = FakeFilter()
+  public var filter = FakeFilter()
   public var uplink: InterfaceName?
   /// Links with IPv6 routes from router advertisements.
   public var advertisedLinks: [InterfaceName] = []

@@ -60,5 +60,5 @@ public struct ChainFixture<Driver: ChainDriver>: PluginFixture {
   public func defaultPrevious(_ config: Driver.Config) -> AddResult? { config.nestedPlugin == nil ? previous : nil }
 
   /// All rules on the host.
-  public var ruleSets: [RuleSet] { (kernel.filter as? FakeFilter)?.ruleSets ?? [] }
+  public var ruleSets: [RuleSet] { kernel.filter.ruleSets }
 }

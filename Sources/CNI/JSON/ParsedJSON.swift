@@ -2,7 +2,7 @@ import CJansson
 
 /// A document in the memory of the JSON library, owned by this value.
 @safe
-struct ParsedJSON: ~Copyable {
+public struct ParsedJSON: ~Copyable {
   private let root: UnsafeMutablePointer<json_t>
 
   private init(adopting root: UnsafeMutablePointer<json_t>) { unsafe self.root = root }

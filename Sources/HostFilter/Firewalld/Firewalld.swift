@@ -7,7 +7,7 @@ public import PacketFilter
 ///
 /// A source is added to the permanent configuration and to the runtime configuration, since `firewall-cmd --reload` replaces
 /// the runtime one by the permanent one. Equals `firewall-cmd [--permanent] --zone ZONE --add-source ADDRESS`.
-public struct Firewalld: FirewalldClient {
+public final class Firewalld: FirewalldClient {
   private static let name = "org.fedoraproject.FirewallD1"
   private static let object = "/org/fedoraproject/FirewallD1"
   /// This directory is installed with firewalld: without it, neither the bus is contacted nor libdbus loaded.

@@ -29,7 +29,7 @@ struct BusError: Error {
 
 /// A connection to the system bus.
 @safe
-struct SystemBus: ~Copyable {
+public struct SystemBus: ~Copyable {
   /// The time limit of one call, libdbus's own default.
   private static let milliseconds: Int32 = 25_000
 

@@ -71,7 +71,7 @@ struct StickyFiles {
     }
 
     var text: String {
-      "\(name.interface)\n\(addresses.map(\.description).joined(separator: " "))\n\(name.container)"
+      "\(name.interface)\n\(addresses.map { $0.description }.joined(separator: " "))\n\(name.container)"
     }
   }
 }

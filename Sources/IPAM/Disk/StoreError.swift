@@ -20,7 +20,7 @@ func withPathInErrors<Value: ~Copyable>(
   do throws(KernelError) {
     return try body()
   } catch {
-    guard !error.operation.contains(path) else { throw error }
+    guard !error.operation.containsText(path) else { throw error }
     throw KernelError("\(error.operation) \(path)", errno: error.errno, reason: error.reason)
   }
 }

@@ -25,7 +25,7 @@ extension [AddressSpan] {
 
   /// `count` different addresses in random order, or all of them if there are fewer.
   func sample(_ count: Int, using random: inout some RandomNumberGenerator) -> [IPAddress] {
-    guard addressCount > UInt128(count) else { return flatMap(\.all).shuffled(using: &random) }
+    guard addressCount > UInt128(count) else { return flatMap { $0.all }.shuffled(using: &random) }
     var chosen: Set<IPAddress> = []
     var sample: [IPAddress] = []
     while sample.count < count, let address = randomAddress(using: &random) {

@@ -98,7 +98,7 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
   /// - Throws: code 7 if that is a name that many hosts have, such as `localhost`.
   public func node(hostName: () throws(CNIError) -> String) throws(CNIError) -> NodeName {
     if let node { return node }
-    let text = try hostName().split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
+    let text = try hostName().split(whereSeparator: { $0.isWhitespace }).first.map(String.init) ?? ""
     guard let name = NodeName(text), !text.hasPrefix("localhost") else {
       throw CNIError(
         .invalidNetworkConfig,

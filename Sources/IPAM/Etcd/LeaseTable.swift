@@ -39,8 +39,8 @@ extension LeaseTable where Store: ~Copyable {
   ) throws(CNIError) -> [RangeSet] {
     var searches: [Search] = []
     for set in sets { searches.append(Search(set, requested: nil, blocks: nil, keys, using: &random)) }
-    while searches.contains(where: \.isOpen) { _ = try readNextKeys([], &searches, using: &random) }
-    return searches.filter(\.isExhausted).map(\.set)
+    while searches.contains(where: { $0.isOpen }) { _ = try readNextKeys([], &searches, using: &random) }
+    return searches.filter { $0.isExhausted }.map { $0.set }
   }
 
   /// The values of these keys, all read in one transaction.
@@ -70,7 +70,7 @@ extension LeaseTable where Store: ~Copyable {
     let results = try read(reads)
     var rest = results.dropFirst(keysToRead.count)
     for (index, count) in zip(searches.indices, counts) where searches[index].isOpen {
-      try searches[index].evaluate(rest.prefix(count).flatMap(\.self), using: &random)
+      try searches[index].evaluate(rest.prefix(count).flatMap { $0 }, using: &random)
       rest = rest.dropFirst(count)
     }
     return Array(results.prefix(keysToRead.count))
@@ -127,11 +127,11 @@ extension LeaseTable where Store: ~Copyable {
           where: conditions, ([pair.key] + own).map { .delete(.one($0)) },
           otherwise: ([pair.key] + addresses).map { .read(.one($0)) }))
       if outcome.isSuccess { return }
-      let results = outcome.readResults.flatMap(\.self)
+      let results = outcome.readResults.flatMap { $0 }
       // Another process has released this attachment; a later ADD may have written the key again.
       guard results.contains(where: { $0.key == pair.key && $0.modified == pair.modified }) else { return }
       let left = results.filter { $0.key != pair.key && AddressRecord($0)?.attempt == attachment.attempt }
-      own = left.map(\.key)
+      own = left.map { $0.key }
       conditions = ([pair] + left).map { .isUnchanged($0.key, since: $0.modified) }
     }
     throw CNIError(
@@ -180,9 +180,9 @@ extension LeaseTable where Store: ~Copyable {
     let attempt = Attempt(request, String(UInt64.random(in: 0 ... .max, using: &random), radix: 16))
     var searches = try beginSearches(attempt, using: &random)
     for _ in 0..<Self.allocationAttempts {
-      while searches.contains(where: \.isOpen) { _ = try readNextKeys([], &searches, using: &random) }
-      if let search = searches.first(where: \.isExhausted) { throw search.set.exhaustedError(in: keys.network) }
-      switch try take(searches.compactMap(\.choice), attempt) {
+      while searches.contains(where: { $0.isOpen }) { _ = try readNextKeys([], &searches, using: &random) }
+      if let search = searches.first(where: { $0.isExhausted }) { throw search.set.exhaustedError(in: keys.network) }
+      switch try take(searches.compactMap { $0.choice }, attempt) {
       case .won(let addresses): return addresses
       case .lost(let results): for index in searches.indices { try searches[index].dropTakenChoice(results) }
       }
@@ -197,8 +197,8 @@ extension LeaseTable where Store: ~Copyable {
     _ request: LeaseRequest, using random: inout some RandomNumberGenerator
   ) throws(CNIError) -> [AddressRange.Assignment] {
     var searches = try beginSearches(Attempt(request, ""), using: &random)
-    while searches.contains(where: \.isOpen) { _ = try readNextKeys([], &searches, using: &random) }
-    if let search = searches.first(where: \.isExhausted) { throw search.set.exhaustedError(in: keys.network) }
+    while searches.contains(where: { $0.isOpen }) { _ = try readNextKeys([], &searches, using: &random) }
+    if let search = searches.first(where: { $0.isExhausted }) { throw search.set.exhaustedError(in: keys.network) }
     return searches.compactMap { $0.choice?.assignment }
   }
 
@@ -256,8 +256,8 @@ extension LeaseTable where Store: ~Copyable {
   private func interpret(
     _ choices: [Search.Choice], _ attempt: Attempt, _ outcome: EtcdOutcome
   ) throws(CNIError) -> TakeResult {
-    if outcome.isSuccess { return .won(choices.map(\.assignment)) }
-    let results = outcome.readResults.flatMap(\.self)
+    if outcome.isSuccess { return .won(choices.map { $0.assignment }) }
+    let results = outcome.readResults.flatMap { $0 }
     guard let pair = results.first(where: { $0.key == keys.attachment(attempt.holder) }) else { return .lost(results) }
     let attachment = try AttachmentRecord(pair)
     guard attachment.attempt == attempt.id else {
@@ -291,12 +291,12 @@ private struct Attempt {
 
   func transaction(_ choices: [Search.Choice], _ keys: LeaseKeys) -> EtcdTransaction {
     let attachment = keys.attachment(holder)
-    let addresses = choices.map(\.assignment.address)
+    let addresses = choices.map { $0.assignment.address }
     let value = AddressRecord(owner: holder, node: keys.node, attempt: id).bytes
     var puts: [(String, [UInt8])] = [(attachment, AttachmentRecord(addresses: addresses, attempt: id).bytes)]
     puts += addresses.map { (keys.address($0), value) }
     // Two range sets of one family may choose the same block, and etcd refuses a transaction that writes a key twice.
-    for block in Set(choices.compactMap(\.block)) {
+    for block in Set(choices.compactMap { $0.block }) {
       puts += [(keys.block(block), Array(keys.node.description.utf8)), (keys.ownBlock(block), [])]
     }
     let taken = [attachment] + choices.flatMap { $0.keys(keys) }

@@ -93,7 +93,7 @@ struct Search {
   ///
   /// - Throws: 103 if the requested address is taken.
   mutating func evaluate(_ existing: [EtcdPair], using random: inout some RandomNumberGenerator) throws(CNIError) {
-    let taken = Set(existing.map(\.key))
+    let taken = Set(existing.map { $0.key })
     switch candidates {
     case .addresses(let addresses, let rest):
       let free = addresses.filter { !taken.contains(keys.address($0)) }
@@ -165,7 +165,7 @@ private struct SweepPart {
       addresses += part.all
       reads += isWhole ? [keys.addressesInSubnet24(of: part.first)] : part.all.map { .one(keys.address($0)) }
       left -= isWhole ? Self.weight : Int(part.count)
-      rest.replaceSubrange(..<1, with: [span.after(part.last)].compactMap(\.self))
+      rest.replaceSubrange(..<1, with: [span.after(part.last)].compactMap { $0 })
     }
   }
 }

@@ -1,7 +1,7 @@
 import NetTypes
 
 /// Equals `ip address add PREFIX dev NAME`.
-struct AddAddress: ChangeKind {
+struct AddAddress: CustomStringConvertible {
   let spec: AddressSpec
 
   var description: String { "add address \(spec)" }
@@ -16,7 +16,7 @@ struct AddAddress: ChangeKind {
 }
 
 /// Equals `ip address delete PREFIX dev NAME`.
-struct DeleteAddress: ChangeKind {
+struct DeleteAddress: CustomStringConvertible {
   let spec: AddressSpec
 
   var description: String { "delete address \(spec)" }
@@ -31,19 +31,19 @@ struct DeleteAddress: ChangeKind {
 }
 
 /// Waits until duplicate address detection is complete on a link in the container.
-struct AwaitDAD: ChangeWithoutInverse, ChangeWithoutComparison {
+struct AwaitDAD: CustomStringConvertible {
   let name: InterfaceName
 
   var description: String { "wait for duplicate address detection on \(name) in the container" }
 }
 
 /// Sends gratuitous ARP and unsolicited NA.
-struct Announce: ChangeWithoutInverse, ChangeWithoutComparison {
+struct Announce: CustomStringConvertible {
   let addresses: [IPAddress]
   let mac: MACAddress
   let name: InterfaceName
 
-  var description: String { "announce \(addresses.map(\.description).joined(separator: " ")) at \(mac) on \(name)" }
+  var description: String { "announce \(addresses.map { $0.description }.joined(separator: " ")) at \(mac) on \(name)" }
 }
 
 extension AddressSpec: CustomStringConvertible {

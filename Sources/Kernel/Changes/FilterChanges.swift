@@ -3,7 +3,7 @@ import NetTypes
 import PacketFilter
 
 /// Adds rules to those that the owner has.
-struct AddRules: ChangeKind {
+struct AddRules: CustomStringConvertible {
   let ruleSet: RuleSet
 
   var description: String { "add packet filter rules of \(ruleSet.owner.tag)" }
@@ -18,7 +18,7 @@ struct AddRules: ChangeKind {
 }
 
 /// Replaces the owner's rules of that role.
-struct SetRules: ChangeKind {
+struct SetRules: CustomStringConvertible {
   let ruleSet: RuleSet
 
   var description: String { "replace packet filter rules of \(ruleSet.owner.tag)" }
@@ -36,7 +36,7 @@ struct SetRules: ChangeKind {
 }
 
 /// Removes the owner's rules of that role.
-struct RemoveRules: ChangeWithoutComparison {
+struct RemoveRules: CustomStringConvertible {
   let owner: AttachmentID
   let role: PluginRole
 
@@ -48,25 +48,25 @@ struct RemoveRules: ChangeWithoutComparison {
 }
 
 /// Removes what the reference plugins made, which has no inverse.
-struct RemoveReferencePluginRules: ChangeWithoutInverse, ChangeWithoutComparison {
+struct RemoveReferencePluginRules: CustomStringConvertible {
   let owner: AttachmentID
 
   var description: String { "remove packet filter rules of the reference plugins for \(owner.tag)" }
 }
 
 /// Removes rules of attachments that are gone, so it has no inverse.
-struct RemoveStaleRules: ChangeWithoutInverse, ChangeWithoutComparison {
+struct RemoveStaleRules: CustomStringConvertible {
   let network: NetworkName
 
   var description: String { "remove stale packet filter rules of network \(network)" }
 }
 
 /// Equals `conntrack -D`; the next packet makes a new entry, so it has no inverse.
-struct DeleteConntrackEntries: ChangeWithoutInverse, ChangeWithoutComparison {
+struct DeleteConntrackEntries: CustomStringConvertible {
   let connections: Set<ConntrackFilter>
 
   var description: String {
-    "delete conntrack entries of connections to \(connections.map(\.description).sorted().joined(separator: ", "))"
+    "delete conntrack entries of connections to \(connections.map { $0.description }.sorted().joined(separator: ", "))"
   }
 }
 

@@ -1,7 +1,7 @@
 import NetTypes
 
 /// Equals `ip link add NAME type KIND`.
-struct CreateLink: ChangeKind {
+struct CreateLink: CustomStringConvertible {
   let spec: LinkSpec
 
   var description: String { "create \(spec.kind) \(spec.name)\(spec.netns.suffix)" }
@@ -65,7 +65,7 @@ struct CreateLink: ChangeKind {
 }
 
 /// Equals `ip link delete NAME`; an ADD does not delete links that others made, so it has no inverse.
-struct DeleteLink: ChangeWithoutInverse, ChangeWithoutComparison {
+struct DeleteLink: CustomStringConvertible {
   let name: InterfaceName
   let netns: NetNS
 
@@ -73,21 +73,21 @@ struct DeleteLink: ChangeWithoutInverse, ChangeWithoutComparison {
 }
 
 /// Equals `ip link delete NAME` for a bridge or VRF without ports.
-struct DeleteUnusedBridge: ChangeWithoutInverse, ChangeWithoutComparison {
+struct DeleteUnusedBridge: CustomStringConvertible {
   let name: InterfaceName
 
   var description: String { "delete bridge \(name) if it has no ports" }
 }
 
 /// Equals `ip link delete NAME` for a link without routes.
-struct DeleteUnroutedLink: ChangeWithoutInverse, ChangeWithoutComparison {
+struct DeleteUnroutedLink: CustomStringConvertible {
   let name: InterfaceName
 
   var description: String { "delete link \(name) if it has no routes" }
 }
 
 /// Equals `ip link set NAME …`, and `bridge link set` for the settings of a bridge's port.
-struct ChangeLink: ChangeKind {
+struct ChangeLink: CustomStringConvertible {
   let name: InterfaceName
   let netns: NetNS
   let wanted: LinkChange
@@ -116,7 +116,7 @@ struct ChangeLink: ChangeKind {
   func differences<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [String] {
     guard let link = try kernel.link(name, on: netns) else { return ["\(netns) link \(name) is missing"] }
     var found: [String] = []
-    func compare<Value: Equatable>(_ what: String, _ actual: Value?, _ want: Value?) {
+    func compare<Value: Equatable & CustomStringConvertible>(_ what: String, _ actual: Value?, _ want: Value?) {
       guard let want, actual != want else { return }
       found.append("\(netns) link \(link.name) has \(what) \(actual.map { "\($0)" } ?? "none"), want \(want)")
     }
@@ -148,7 +148,7 @@ struct ChangeLink: ChangeKind {
 }
 
 /// Waits until a bridge's port forwards packets.
-struct AwaitRunning: ChangeWithoutInverse {
+struct AwaitRunning: CustomStringConvertible {
   let name: InterfaceName
 
   var description: String { "wait until \(name) runs" }
@@ -159,7 +159,7 @@ struct AwaitRunning: ChangeWithoutInverse {
 }
 
 /// Equals `ethtool -K NAME tx on`.
-struct SetChecksumOffload: ChangeKind {
+struct SetChecksumOffload: CustomStringConvertible {
   let name: InterfaceName
   let isOn: Bool
 
@@ -202,7 +202,7 @@ extension LinkChange: CustomStringConvertible {
       group.map { "group \($0)" }, master.map { "master \($0)" },
       alias.map { "alias \($0)" }, local.map { "local \($0)" },
     ]
-    return (words + port).compactMap(\.self).joined(separator: ", ")
+    return (words + port).compactMap { $0 }.joined(separator: ", ")
   }
 }
 

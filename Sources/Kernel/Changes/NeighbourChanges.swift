@@ -1,7 +1,7 @@
 import NetTypes
 
 /// Equals `ip neighbour replace`.
-struct SetNeighbour: ChangeKind {
+struct SetNeighbour: CustomStringConvertible {
   let spec: NeighbourSpec
 
   var description: String {
@@ -21,7 +21,7 @@ struct SetNeighbour: ChangeKind {
 }
 
 /// Equals `ip neighbour delete`.
-struct DeleteNeighbour: ChangeWithoutComparison {
+struct DeleteNeighbour: CustomStringConvertible {
   let spec: NeighbourSpec
 
   var description: String { "delete neighbour \(spec.address) on \(spec.interface)\(spec.netns.suffix)" }
@@ -32,7 +32,7 @@ struct DeleteNeighbour: ChangeWithoutComparison {
 }
 
 /// Equals `bridge fdb replace`.
-struct SetFDB: ChangeKind {
+struct SetFDB: CustomStringConvertible {
   let spec: FDBSpec
 
   var description: String { "set forwarding entry \(spec)" }
@@ -51,7 +51,7 @@ struct SetFDB: ChangeKind {
 }
 
 /// Equals `bridge fdb delete`.
-struct DeleteFDB: ChangeWithoutComparison {
+struct DeleteFDB: CustomStringConvertible {
   let spec: FDBSpec
 
   var description: String { "delete forwarding entry \(spec)" }
@@ -62,7 +62,7 @@ struct DeleteFDB: ChangeWithoutComparison {
 }
 
 /// Waits until a routing daemon has removed an FDB entry.
-struct AwaitFDBRemoval: ChangeWithoutInverse {
+struct AwaitFDBRemoval: CustomStringConvertible {
   let spec: FDBSpec
 
   var description: String { "wait until a routing daemon has removed forwarding entry \(spec)" }
@@ -74,7 +74,7 @@ struct AwaitFDBRemoval: ChangeWithoutInverse {
 }
 
 /// Writes the differences between a VXLAN device's tables and these.
-struct SetTunnelTables: ChangeKind {
+struct SetTunnelTables: CustomStringConvertible {
   let wanted: TunnelTables
 
   var description: String {

@@ -1,7 +1,7 @@
 import NetTypes
 
 /// Equals `ip route add`.
-struct AddRoute: ChangeKind {
+struct AddRoute: CustomStringConvertible {
   let spec: RouteSpec
 
   var description: String { "add route \(spec)" }
@@ -18,7 +18,7 @@ struct AddRoute: ChangeKind {
 }
 
 /// Equals `ip route delete`.
-struct DeleteRoute: ChangeWithoutComparison {
+struct DeleteRoute: CustomStringConvertible {
   let spec: RouteSpec
 
   var description: String { "delete route \(spec)" }
@@ -29,7 +29,7 @@ struct DeleteRoute: ChangeWithoutComparison {
 }
 
 /// Equals `ip -6 route add local ::1 dev NAME table local`; other attachments may need it by now, so it has no inverse.
-struct AddLoopbackRoute: ChangeWithoutInverse, ChangeWithoutComparison {
+struct AddLoopbackRoute: CustomStringConvertible {
   let name: InterfaceName
 
   var description: String { "add route local ::1 on \(name)" }

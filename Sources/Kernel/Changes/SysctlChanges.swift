@@ -3,7 +3,7 @@ public import NetTypes
 import PacketFilter
 
 /// Equals `sysctl -w KEY=VALUE` for each setting.
-struct SetSysctls: ChangeKind {
+struct SetSysctls: CustomStringConvertible {
   let settings: [Sysctl]
   let netns: NetNS
 
@@ -37,7 +37,7 @@ struct SetSysctls: ChangeKind {
 }
 
 /// Equals `sysctl -w net.ipv4.conf.NAME.route_localnet=1`.
-struct EnableRouteLocalnet: ChangeKind {
+struct EnableRouteLocalnet: CustomStringConvertible {
   let name: InterfaceName
   let owner: AttachmentID
 
@@ -60,7 +60,7 @@ struct EnableRouteLocalnet: ChangeKind {
 /// Equals `sysctl -w net.ipv4.conf.NAME.route_localnet=0`.
 ///
 /// It stays 0 on a link whose rules are about to be removed, so it has no inverse.
-struct DisableRouteLocalnet: ChangeWithoutInverse, ChangeWithoutComparison {
+struct DisableRouteLocalnet: CustomStringConvertible {
   let name: InterfaceName
 
   var description: String { "set sysctl \(Sysctl.routeLocalnet(name, "0").key)=0" }
@@ -73,7 +73,7 @@ extension Kernel where Self: ~Copyable {
     _ name: InterfaceName, except owners: Set<AttachmentID>
   ) throws(KernelError) -> Bool {
     guard try link(name, on: .host)?.kind == "bridge" else { return true }
-    let own = Set(owners.map(\.hostInterface))
+    let own = Set(owners.map { $0.hostInterface })
     return try !links(kind: nil, master: name, on: .host).allSatisfy { own.contains($0.name) }
   }
 }

@@ -1,7 +1,7 @@
 import NetTypes
 
 /// Equals `bridge vlan add`; the VLANs are deleted with the port, which ADD creates, so it has no inverse.
-struct SetVLANs: ChangeWithoutInverse {
+struct SetVLANs: CustomStringConvertible {
   let vlans: PortVLANs
   let name: InterfaceName
 
@@ -19,7 +19,7 @@ extension PortVLANs: CustomStringConvertible {
       $0.lowerBound == $0.upperBound ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)"
     }
     let words = [native.map { "native \($0)" }, tagged.isEmpty ? nil : "tagged \(tagged.joined(separator: ","))"]
-    return (words + [keepsDefault ? nil : "without 1"]).compactMap(\.self).joined(separator: ", ")
+    return (words + [keepsDefault ? nil : "without 1"]).compactMap { $0 }.joined(separator: ", ")
   }
 }
 

@@ -110,7 +110,7 @@ extension CommandLines {
   func creation(of spec: LinkSpec) -> [String] {
     let settings = [
       spec.mac.map { "address \($0)" }, spec.mtu.map { "mtu \($0)" }, spec.group.map { "group \($0)" },
-    ].compactMap(\.self)
+    ].compactMap { $0 }
     let words = ([spec.name.description.shellWord] + settings).joined(separator: " ")
     return switch spec.kind {
     case .bridge(let filtersVLANs):
@@ -147,7 +147,7 @@ extension CommandLines {
     let words = [
       peer.name.description.shellWord, peer.mac.map { "address \($0)" }, mtu.map { "mtu \($0)" },
     ]
-    return words.compactMap(\.self).joined(separator: " ") + move(from: .host, to: peer.netns)
+    return words.compactMap { $0 }.joined(separator: " ") + move(from: .host, to: peer.netns)
   }
 
   private func move(from netns: NetNS, to other: NetNS) -> String {
@@ -163,12 +163,12 @@ extension CommandLines {
       change.group.map { "group \($0)" }, change.master.map { "master \($0)" },
       change.isPromiscuous.map { "promisc \($0.word)" }, change.isAllMulticast.map { "allmulticast \($0.word)" },
       change.isUp.map { $0 ? "up" : "down" },
-    ].compactMap(\.self)
+    ].compactMap { $0 }
     let port = [
       change.port.hairpin.map { "hairpin \($0.word)" }, change.port.isolated.map { "isolated \($0.word)" },
       change.port.learning.map { "learning \($0.word)" },
       change.port.neighSuppress.map { "neigh_suppress \($0.word)" }, change.port.locked.map { "locked \($0.word)" },
-    ].compactMap(\.self)
+    ].compactMap { $0 }
     var lines: [String] = []
     if !words.isEmpty { lines.append("\(ip(netns)) link set dev \(name) \(words.joined(separator: " "))") }
     if let local = change.local { lines.append("\(ip(netns)) link set dev \(name) type vxlan local \(local)") }
@@ -201,7 +201,7 @@ extension ChildLink {
     switch self {
     case .macvlan(let macvlan):
       "macvlan mode \(macvlan.mode.arguments)\(macvlan.broadcastQueue.map { " bcqueuelen \($0)" } ?? "")"
-    case .ipvlan(let ipvlan): "ipvlan mode \(ipvlan.mode) \(ipvlan.flag)"
+    case .ipvlan(let ipvlan): "ipvlan mode \(ipvlan.mode.rawValue) \(ipvlan.flag.rawValue)"
     case .vlan(let id): "vlan id \(id)"
     }
   }
@@ -211,7 +211,7 @@ extension Macvlan.Mode {
   fileprivate var arguments: String {
     guard case .source(let allowed) = self else { return description }
     guard !allowed.isEmpty else { return "source" }
-    return "source macaddr set \(allowed.map(\.description).joined(separator: " "))"
+    return "source macaddr set \(allowed.map { $0.description }.joined(separator: " "))"
   }
 }
 
@@ -321,7 +321,7 @@ extension RouteSpec {
       scope.map { "scope \($0.scopeName)" }, isOnLink ? "onlink" : nil, mtu.map { "mtu \($0)" },
       advmss.map { "advmss \($0)" },
     ]
-    return words.compactMap(\.self).joined(separator: " ")
+    return words.compactMap { $0 }.joined(separator: " ")
   }
 }
 

@@ -102,7 +102,7 @@ extension ContainerTextFiles {
   }
 
   private func createdDirectories(of container: ContainerID) throws(KernelError) -> [String] {
-    do throws(KernelError) { return try state.record(of: container).files.flatMap(\.createdDirectories) } catch {
+    do throws(KernelError) { return try state.record(of: container).files.flatMap { $0.createdDirectories } } catch {
       if error.isBrokenState { return [] }
       throw error
     }
@@ -185,7 +185,7 @@ extension ContainerTextFiles {
           try removeHolder(owner, index, of: &record)
         } catch { failures.append(error) }
       }
-      record.texts.removeAll(where: \.holders.isEmpty)
+      record.texts.removeAll(where: { $0.holders.isEmpty })
       try state.put(record)
       return failures
     } catch { return [error] }
@@ -240,7 +240,7 @@ extension ContainerTextFiles {
   public func removeAll(of network: NetworkName, except valid: Set<AttachmentID>) throws(KernelError) -> [KernelError] {
     var failures: [KernelError] = []
     for record in try state.allTexts() {
-      let holders = record.texts.flatMap(\.holders).filter { $0.network == network }
+      let holders = record.texts.flatMap { $0.holders }.filter { $0.network == network }
       let owners = holders.map {
         AttachmentID(network: $0.network, container: record.container, interface: $0.interface)
       }
@@ -274,7 +274,7 @@ extension ContainerTextFiles {
   public func updateFromHost() throws(KernelError) -> (written: [ContainerID], failures: [KernelError]) {
     var written: [ContainerID] = []
     var failures: [KernelError] = []
-    for container in try state.allTexts().map(\.container) {
+    for container in try state.allTexts().map({ $0.container }) {
       do throws(KernelError) {
         if try updateFromHost(container) { written.append(container) }
       } catch { failures.append(error) }

@@ -38,7 +38,7 @@ extension NetworkNames {
       return try state.put(joining)
     }
     let peers = try peers(of: joining.owner)
-    let others = peers.flatMap { $0.lines(for: joining) } + (try remoteRecord()?.members ?? []).flatMap(\.lines)
+    let others = peers.flatMap { $0.lines(for: joining) } + (try remoteRecord()?.members ?? []).flatMap { $0.lines }
     var member = joining
     do {
       let lock = try ContainerLock(joining.owner.container, in: state)
@@ -115,7 +115,7 @@ extension NetworkNames {
     try willChange("record \(owner.container)")
     try state.put(member)
     let older = try state.record(of: owner.container)
-    let earlier = older.files.filter { $0.file.path == request.path.description }.flatMap(\.createdDirectories)
+    let earlier = older.files.filter { $0.file.path == request.path.description }.flatMap { $0.createdDirectories }
     let missing = try SafePath(request.path).missingDirectories()
     let directories = earlier + missing.filter { !earlier.contains($0) }
     // Recorded before the file exists, so that DEL after a crash removes the directories.

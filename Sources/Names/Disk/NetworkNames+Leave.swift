@@ -85,7 +85,7 @@ extension NetworkNames {
         try removeUnlessHeld(lines, from: kept.file, of: owner)
       }
     }
-    record.files.removeAll(where: \.holders.isEmpty)
+    record.files.removeAll(where: { $0.holders.isEmpty })
     try state.put(record, of: owner.container)
   }
 
@@ -114,7 +114,7 @@ extension NetworkNames {
   }
 
   private func remove(_ kept: ContainerRecord.ManagedFile, at path: ContainerPath) throws(KernelError) {
-    try SafePath(NewHostsFile.temporaryPath(path)).remove(where: \.isRegular, andEmpty: [])
+    try SafePath(NewHostsFile.temporaryPath(path)).remove(where: { $0.isRegular }, andEmpty: [])
     try SafePath(path).remove(
       where: { $0.isRegular && $0.device == kept.file.device && $0.inode == kept.file.inode },
       andEmpty: kept.createdDirectories)

@@ -22,7 +22,7 @@ extension NetworkNames {
     let before = record ?? RemoteRecord()
     guard !local.isEmpty else { return try removeRemoteRecord(before) }
     var servers: [NameServerTarget] = []
-    for case let target? in local.map(\.server) where !servers.contains(target) { servers.append(target) }
+    for case let target? in local.map({ $0.server }) where !servers.contains(target) { servers.append(target) }
     if before == RemoteRecord(members: remote, servers: servers) { return try writeOverdueChanges(local) }
     var next = before
     next.leaving += before.members.filter { !remote.contains($0) }
@@ -51,10 +51,10 @@ extension NetworkNames {
 
   /// Changes the hosts files.
   private func change(_ local: [Member], from before: RemoteRecord, to next: RemoteRecord) -> [KernelError] {
-    let new = next.members.flatMap(\.lines)
-    let additions = new.without(before.members.flatMap(\.lines))
-    let listed = local.filter(\.isWrittenToPeers)
-    let expectedSize = (listed.flatMap(\.lines) + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
+    let new = next.members.flatMap { $0.lines }
+    let additions = new.without(before.members.flatMap { $0.lines })
+    let listed = local.filter { $0.isWrittenToPeers }
+    let expectedSize = (listed.flatMap { $0.lines } + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
     return forEachFile(of: local) { (member, hosts) throws(KernelError) in
       try willChange("change names of other hosts in \(hosts.path)")
       let localLines = listed.flatMap { $0.lines(for: member) }

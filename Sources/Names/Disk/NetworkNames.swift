@@ -188,11 +188,13 @@ extension NetworkNames {
     guard let missing = try InPlaceHostsFile.missing(lines, from: identity) else {
       return ["\(identity.path) was removed or replaced"]
     }
-    return missing.map { "\(identity.path) lacks the line \"\($0.replacing("\t", with: " "))\"" }
+    return missing.map {
+      "\(identity.path) lacks the line \"\($0.split(separator: "\t", omittingEmptySubsequences: false).joined(separator: " "))\""
+    }
   }
 
   private func commaSeparated(_ values: [some CustomStringConvertible]) -> String {
-    values.isEmpty ? "none" : values.map(\.description).joined(separator: ", ")
+    values.isEmpty ? "none" : values.map { $0.description }.joined(separator: ", ")
   }
 }
 
@@ -288,7 +290,7 @@ extension NetworkNames {
     // Checked first: the records need not be read if the file cannot be opened.
     guard let _ = try InPlaceHostsFile.open(hosts) else { return change }
     let localPeers = try peers(of: member.owner).filter { $0.owner != change.leaving }
-    let remote = try remoteRecord()?.members.flatMap(\.lines) ?? []
+    let remote = try remoteRecord()?.members.flatMap { $0.lines } ?? []
     var wanted = member.privateLines + localPeers.flatMap { $0.lines(for: member) } + member.lines + remote
     // An attachment whose ADD is running is not yet among the peers.
     wanted += change.additions.without(wanted)

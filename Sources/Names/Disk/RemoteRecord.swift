@@ -13,7 +13,7 @@ struct RemoteRecord: Equatable {
   var isSettled = true
 
   /// All lines that may be in a hosts file.
-  var lines: [String] { (members + leaving).flatMap(\.lines) }
+  var lines: [String] { (members + leaving).flatMap { $0.lines } }
 }
 
 extension RemoteRecord: JSONReadable {
@@ -39,13 +39,14 @@ extension RemoteRecord: JSONReadable {
     func written(_ members: [RemoteMember]) -> JSONValue {
       .array(
         members.map { member in
-          .object(
-            (member.json.object ?? [:]).merging(["attachment": .string(member.owner.attachment)]) { own, _ in own })
+          var object = member.json.object ?? [:]
+          object["attachment"] = object["attachment"] ?? .string(member.owner.attachment)
+          return .object(object)
         })
     }
     return .object([
       "network": .string(network.description), "members": written(members), "leaving": written(leaving),
-      "servers": .array(servers.map(\.json)), "isSettled": .bool(isSettled),
+      "servers": .array(servers.map { $0.json }), "isSettled": .bool(isSettled),
     ])
   }
 }

@@ -36,7 +36,7 @@ struct ServerFiles {
     warn: @escaping (String) -> Void
   ) {
     self.target = target
-    lines = remote.flatMap(\.serverLines)
+    lines = remote.flatMap { $0.serverLines }
     // No container ID is empty, so this name belongs to no attachment.
     fileName = ":\(network).hosts"
     mark = " # \(network)//"
@@ -116,7 +116,7 @@ struct ServerFiles {
   /// Sends SIGHUP to dnsmasq; a server that does not run reads the file when it starts.
   private func sendSIGHUP(_ pidFile: String) throws(KernelError) {
     guard let bytes = try Files.readIfPresent(pidFile) else { return }
-    let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first
+    let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: { $0.isWhitespace }).first
     guard let number = text.flatMap({ Int32($0) }), let server = try ProcessHandle.find(number, named: Self.program)
     else {
       warn("\(pidFile): no \(Self.program) has this process ID: no server reads the new \(path)")

@@ -69,7 +69,7 @@ extension SharedNames {
     let first = joining.map { [put($0, lease)] } ?? []
     let outcome = try store.transact(EtcdTransaction(first + [.read(.prefixed(keyPrefix))]))
     let pairs = outcome.readResults.first ?? []
-    let byKey = Dictionary(pairs.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+    let byKey: [String: EtcdPair] = pairs.reduce(into: [:]) { $0[$1.key] = $0[$1.key] ?? $1 }
     var outdated = local.filter { member in
       // The key has another node: the container moved to that host, and its DEL has not run here yet.
       let isElsewhere = byKey[key(member.owner)].flatMap(parsed).map { $0.node != node } ?? false

@@ -51,7 +51,7 @@ public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
   ) throws(CNIError) {
     var store = try control.open(etcd)
     try refresh(from: &store, changed)
-    guard let start = networks.values.map(\.snapshot.view.revision).min() else { return }
+    guard let start = networks.values.map({ $0.snapshot.view.revision }).min() else { return }
     // `store` is busy during the callback, which therefore changes only these copies; they are written back at the end.
     var watched = networks, warnings = printedWarnings, hasReceivedEvents = false
     defer {
@@ -77,7 +77,7 @@ public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
         }
       }
       hasReceivedEvents = true
-      return !watched.values.contains(where: \.isStale)
+      return !watched.values.contains(where: { $0.isStale })
     }
   }
 

@@ -143,13 +143,15 @@ extension FlannelNetwork {
     try requireEqual("vni", host.vni, vni)
     try requireEqual("dstport", host.port, port)
     try requireEqual("mode", host.mode, mode ?? host.mode)
-    let own = Set(host.network.map(\.network))
+    let own = Set(host.network.map { $0.network })
     guard own.isEmpty || own == Set(prefixes) else {
-      throw disagreement("network", host.network.map(\.description), prefixes.map(\.description))
+      throw disagreement("network", host.network.map { $0.description }, prefixes.map { $0.description })
     }
   }
 
-  private func requireEqual<Value: Equatable>(_ key: String, _ own: Value?, _ theirs: Value) throws(CNIError) {
+  private func requireEqual<Value: Equatable & CustomStringConvertible>(_ key: String, _ own: Value?, _ theirs: Value)
+    throws(CNIError)
+  {
     guard let own, own != theirs else { return }
     throw disagreement(key, ["\(own)"], ["\(theirs)"])
   }

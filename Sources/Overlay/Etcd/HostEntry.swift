@@ -339,7 +339,7 @@ extension HostEntry where Store: ~Copyable {
       // This host has given up its entry, so another host may have these subnets by now.
       if overlapping == nil, areSubnets(record.subnets, in: configured) { return record.subnets }
     }
-    return try freeSubnets(pools, taken.map(\.prefix))
+    return try freeSubnets(pools, taken.map { $0.prefix })
   }
 
   private func freeSubnets(_ pools: [SubnetPool], _ taken: [IPPrefix]) throws(CNIError) -> [IPPrefix] {
@@ -355,7 +355,7 @@ extension HostEntry where Store: ~Copyable {
   }
 
   private func subnetsLost(_ record: HostRecord, to overlapping: HostPair) -> CNIError {
-    let subnets = record.subnets.map(\.description).joined(separator: ", ")
+    let subnets = record.subnets.map { $0.description }.joined(separator: ", ")
     let holder = overlapping.subnet?.address(host.local.family)?.description ?? "another host"
     return CNIError(
       .addressUnavailable,
@@ -368,7 +368,7 @@ extension HostEntry where Store: ~Copyable {
     _ subnets: [IPPrefix], in configured: FlannelNetwork, _ key: String
   ) throws(CNIError) {
     guard !areSubnets(subnets, in: configured) else { return }
-    let both = [subnets, configured.prefixes].map { $0.map(\.description).joined(separator: ", ") }
+    let both = [subnets, configured.prefixes].map { $0.map { $0.description }.joined(separator: ", ") }
     throw CNIError(
       .invalidNetworkConfig,
       "etcd \(key): this host has \(both[0]): want a part of each of \(both[1]), the network in \(FlannelNetwork.key(plane.prefix))",
@@ -380,6 +380,6 @@ extension HostEntry where Store: ~Copyable {
     let isWithin = subnets.allSatisfy { subnet in
       configured.prefixes.contains { $0.contains(subnet.first) && $0.contains(subnet.last) }
     }
-    return isWithin && Set(subnets.map(\.family)) == Set(configured.prefixes.map(\.family))
+    return isWithin && Set(subnets.map { $0.family }) == Set(configured.prefixes.map { $0.family })
   }
 }

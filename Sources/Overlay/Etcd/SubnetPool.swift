@@ -19,7 +19,7 @@ struct SubnetPool: Equatable {
 
   /// A subnet that overlaps none of `taken`, searched from a random one on; `nil` if there is none.
   func free(besides taken: [IPPrefix], random: (Range<UInt128>) -> UInt128) -> IPPrefix? {
-    let same = Set(taken.filter { $0.length == length }.map(\.network))
+    let same = Set(taken.filter { $0.length == length }.map { $0.network })
     let others = taken.filter { $0.length != length }
     let shift = UInt128(prefix.family.bitWidth - length)
     let count = (last.value - first.value) >> shift + 1

@@ -45,7 +45,7 @@ public struct Addressing: Equatable, Sendable {
     try checked("gwPriority", gwPriority, KeyRange.gwPriority).map { 100 - $0 }
   }
 
-  public var families: Set<IPFamily> { Set(ips.map(\.address.family)) }
+  public var families: Set<IPFamily> { Set(ips.map { $0.address.family }) }
 
   /// The gateway of the first address of that family that has one.
   public func gateway(_ family: IPFamily) -> IPAddress? {
@@ -105,7 +105,7 @@ public struct Addressing: Equatable, Sendable {
     var changes = addressChanges(skippingDAD: !detectsDuplicates)
     if detectsDuplicates, families.contains(.v6) { changes.append(.awaitDAD(interface)) }
     changes += try routeChanges()
-    if announcing, !ips.isEmpty { changes.append(.announce(ips.map(\.address.address), mac: mac, on: interface)) }
+    if announcing, !ips.isEmpty { changes.append(.announce(ips.map { $0.address.address }, mac: mac, on: interface)) }
     return changes
   }
 

@@ -7,7 +7,7 @@ extension Kernel where Self: ~Copyable {
   public mutating func staleHostInterfaces(
     of network: NetworkName, kind: String, valid: Set<AttachmentID>
   ) throws(KernelError) -> [LinkInfo] {
-    let kept = Set(valid.map(\.hostInterface))
+    let kept = Set(valid.map { $0.hostInterface })
     return try links(kind: kind, master: nil, on: .host).filter {
       $0.isHostInterface(of: network) && !kept.contains($0.name)
     }

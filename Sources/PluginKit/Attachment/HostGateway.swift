@@ -46,7 +46,7 @@ public struct HostGateway: Equatable, Sendable {
   /// - Throws: code 7 if the bridge keeps an address that conflicts with a wanted one.
   public func changes(_ addressing: Addressing) throws(CNIError) -> [Change] {
     let wanted = Self.gatewayPrefixes(addressing)
-    let families = Set(wanted.map(\.family))
+    let families = Set(wanted.map { $0.family })
     let conflicting = addresses.filter { conflicts($0, with: wanted) }
     try checkReplacing(conflicting, with: wanted)
     let replaced = (conflicting + widened(wanted)).map { Change.deleteAddress(AddressSpec($0, on: link, .host)) }
@@ -108,7 +108,7 @@ public struct HostGateway: Equatable, Sendable {
     let way =
       isOurs
       ? "\"forceAddress\": true replaces it" : "this plugin did not create the bridge and does not change its addresses"
-    let gateways = wanted.map(\.description).joined(separator: ", ")
+    let gateways = wanted.map { $0.description }.joined(separator: ", ")
     throw CNIError(
       .invalidNetworkConfig, "bridge \(bridge) already has the address \(first): want \(gateways)", details: way)
   }

@@ -17,7 +17,7 @@ public enum SourceAddressCheck: Equatable, Sendable {
   ///   - other: a key that lets the container send packets with other source addresses, if it is set.
   /// - Throws: code 7 if there is no address to check.
   public init(_ wanted: Bool?, isDefault: Bool, ipam: PluginType?, unless other: String?) throws(CNIError) {
-    let lacksAddress = ipam.map(\.needsLink) ?? true
+    let lacksAddress = ipam.map { $0.needsLink } ?? true
     guard wanted == true else {
       self = wanted == nil && isDefault && !lacksAddress && other == nil ? .ifPossible : .no
       return
@@ -43,7 +43,7 @@ public enum SourceAddressCheck: Equatable, Sendable {
 
   /// The changes that add the guard.
   public func changes(_ owner: AttachmentID, _ addressing: Addressing) -> [Change] {
-    let addresses = addressing.ips.map(\.address.address)
+    let addresses = addressing.ips.map { $0.address.address }
     guard self != .no, !addresses.isEmpty else { return [] }
     let rule = Rule.guardAddresses(AddressGuard(owner.hostInterface, addresses))
     return [.addRules(RuleSet(owner, .guards, [rule], backend: .nftables))]

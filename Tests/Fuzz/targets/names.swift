@@ -8,7 +8,7 @@ import PluginKit
 func fuzz(_ bytes: [UInt8]) {
   attempt([.decodingFailure, .invalidNetworkConfig, .unsupportedField, .invalidEnvironment]) { () throws(CNIError) in
     let value = try CNIJSON.decodeValue(bytes)
-    _ = DNSHosts.partialConfig(value)
+    _ = DNSHostsConfig(salvaging: JSONReader(value))
     checkSettings(try settings(JSONReader(value)))
   }
   checkState(Member.self, bytes) { $0.json }

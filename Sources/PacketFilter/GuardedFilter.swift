@@ -1,30 +1,49 @@
 public import CNI
 public import NetTypes
 
-/// A packet filter that is looked at and never changed.
-public struct ReadOnlyFilter: PacketFilter {
-  private var base: any PacketFilter
+/// A packet filter that a dry run only looks at.
+public struct GuardedFilter<Base: PacketFilter>: PacketFilter {
+  private var base: Base
+  /// Whether every change is refused.
+  public var isReadOnly = false
 
-  public init(_ base: any PacketFilter) { self.base = base }
+  public init(_ base: Base) { self.base = base }
 
-  public func lock() {}
-  public func unlock() {}
-  public func add(_ ruleSet: RuleSet) throws(KernelError) { throw refusal }
-  public func set(_ ruleSet: RuleSet) throws(KernelError) { throw refusal }
-  public func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) { throw refusal }
-
-  public func removeReferenceRules(of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?)
-    throws(KernelError)
-  {
-    throw refusal
+  private func checkWritable() throws(KernelError) {
+    guard isReadOnly else { return }
+    throw KernelError("change packet filter rules", errno: .EPERM, reason: "CNI_PLAN=1 changes nothing")
   }
 
-  public func collectGarbage(
-    _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
-  ) throws(KernelError) { throw refusal }
+  public mutating func lock() throws(KernelError) { if !isReadOnly { try base.lock() } }
+  public mutating func unlock() { base.unlock() }
 
-  private var refusal: KernelError {
-    KernelError("change packet filter rules", errno: .EPERM, reason: "CNI_PLAN=1 changes nothing")
+  public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
+    try checkWritable()
+    try base.add(ruleSet)
+  }
+
+  public mutating func set(_ ruleSet: RuleSet) throws(KernelError) {
+    try checkWritable()
+    try base.set(ruleSet)
+  }
+
+  public mutating func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) {
+    try checkWritable()
+    try base.remove(owner, role, everywhere: everywhere)
+  }
+
+  public mutating func removeReferenceRules(
+    of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?
+  ) throws(KernelError) {
+    try checkWritable()
+    try base.removeReferenceRules(of: owner, role, addresses: addresses, zone: zone)
+  }
+
+  public mutating func collectGarbage(
+    _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
+  ) throws(KernelError) {
+    try checkWritable()
+    try base.collectGarbage(network, role, valid: valid, everywhere: everywhere)
   }
 
   public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
