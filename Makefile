@@ -58,7 +58,7 @@ quick: ## lint, imports, and the unit tests of what changed since the branch lef
 
 .PHONY: lint
 lint: ## formatting, length of files and functions, the version, paths and names in the documentation
-	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	@swift format lint --strict --recursive --parallel Sources Tests embedded Package.swift
 	@scripts/lint-length Sources Tests
 	@scripts/version check
 	@scripts/lint-docs
@@ -130,4 +130,4 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (20)
 
 .PHONY: fmt
 fmt: ## format the Swift files
-	@swift format --in-place --recursive --parallel Sources Tests Package.swift
+	@swift format --in-place --recursive --parallel Sources Tests embedded Package.swift

@@ -218,7 +218,10 @@ let package = Package(
     tests("NameDiskTests", ["BaseSupport", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
     tests(
       "DNSHostsTests",
-      ["BaseSupport", "dns-hosts", "CNI", "Etcd", "EtcdSupport", "Kernel", "Names", "NetTypes", "PluginKit"]),
+      [
+        "BaseSupport", "dns-hosts", "CNI", "Etcd", "EtcdSupport", "Kernel", "Names", "NetTypes", "PacketFilter",
+        "PluginKit",
+      ]),
     .testTarget(
       name: "DNSHostsTrafficTests", dependencies: ["BaseSupport", "CNI", "LabSupport"], exclude: ["ask.py"],
       swiftSettings: strict),
