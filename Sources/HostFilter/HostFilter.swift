@@ -176,6 +176,12 @@ public struct HostFilter: PacketFilter {
     return recorded == nil ? try rulesNotMadeByReference(missing, of: ruleSet.owner) : missing
   }
 
+  /// Does not read the record, which may list thousands of hosts.
+  public mutating func has(recorded ruleSet: RuleSet) throws(KernelError) -> Bool {
+    guard ruleSetFiles.exists(ruleSet.owner, ruleSet.role) else { return false }
+    return try missingRulesAndSources(ruleSet, in: ruleSet.backend).isEmpty
+  }
+
   public func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
     try ruleSetFiles.hasRecords(except: owners, role)
   }
@@ -338,6 +344,22 @@ extension HostFilter {
     } catch {
       rollBack(to: old, from: ruleSet)
       throw error
+    }
+  }
+
+  /// Changes only what differs between two lists of a tunnel's hosts; anything else, or a refusal, as without `old`.
+  public mutating func set(_ ruleSet: RuleSet, after old: RuleSet) throws(KernelError) {
+    guard let change = TunnelGuardChange(from: old, to: ruleSet), ruleSetFiles.exists(ruleSet.owner, ruleSet.role)
+    else {
+      return try set(ruleSet)
+    }
+    try ruleSetFiles.forget(ruleSet)
+    do throws(KernelError) {
+      try nftables.change(change.old, to: change.new)
+      try ruleSetFiles.write(ruleSet)
+    } catch {
+      // Another process changed the rules, or the record cannot be written.
+      try set(ruleSet)
     }
   }
 

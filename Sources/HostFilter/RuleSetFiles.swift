@@ -58,6 +58,9 @@ struct RuleSetFiles {
     try Files.removeEmptyDirectory(directory(of: owner.network))
   }
 
+  /// Deletes the record of this rule set without reading it.
+  func forget(_ ruleSet: RuleSet) throws(KernelError) { try Files.remove(path(ruleSet.owner, ruleSet.role)) }
+
   /// Renames a file that does not hold a rule set of that owner.
   func setAside(_ owner: AttachmentID, _ role: PluginRole) throws(KernelError) {
     try SetAside.move(path(owner, role))

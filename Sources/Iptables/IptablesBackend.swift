@@ -197,6 +197,11 @@ public final class IptablesBackend: FilterBackend {
 }
 
 extension IptablesBackend {
+  public func change(_ old: RuleSet, to ruleSet: RuleSet) throws(KernelError) {
+    throw KernelError(
+      "change rules of \(ruleSet.owner.filterTag)", errno: .EOPNOTSUPP, reason: "a table is committed as a whole")
+  }
+
   /// Replaces the rules table by table, each table in one commit; the table with the loopback guard is the first one.
   public func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
     let plan = try TablePlan.of(ruleSet.withoutPassages, families: IPFamily.ofKernel)

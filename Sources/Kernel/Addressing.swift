@@ -63,6 +63,9 @@ public struct RouteSpec: Hashable, Sendable {
     self.interface = interface
     self.netns = netns
   }
+
+  /// Hashes what differs in tables of thousands of entries.
+  public func hash(into hasher: inout Hasher) { hasher.combine(dst.address) }
 }
 
 /// A neighbour entry: the MAC address for an IP address on a link.
@@ -79,6 +82,8 @@ public struct NeighbourSpec: Hashable, Sendable {
     self.interface = interface
     self.netns = netns
   }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(address) }
 }
 
 /// An FDB entry: the bridge port or the tunnel end behind which a MAC address is.
@@ -105,6 +110,11 @@ public struct FDBSpec: Hashable, Sendable {
     self.mac = mac
     self.interface = interface
     self.table = table
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(mac)
+    if case .tunnel(let end) = table { hasher.combine(end) }
   }
 }
 

@@ -36,6 +36,8 @@ public enum Change: Equatable, Sendable {
   case deleteFDB(FDBSpec)
   /// Makes the device's tables equal to these; changes only the differences.
   case setTunnelTables(TunnelTables)
+  /// Changes a device's tables from one state, which they have, to another one, without reading them.
+  case updateTunnelTables(TunnelTablesUpdate)
   /// Whether senders on that link of the host leave checksums to it (`ethtool -K NAME tx`).
   case setChecksumOffload(InterfaceName, isOn: Bool)
   case setSysctls([Sysctl], on: NetNS)
@@ -60,6 +62,8 @@ public enum Change: Equatable, Sendable {
   case addRules(RuleSet)
   /// Replaces all rules of the rule set's owner and role.
   case setRules(RuleSet)
+  /// Replaces these rules, which are all rules of that owner and role, by others of the same.
+  case updateRules(from: RuleSet, to: RuleSet)
   /// No-op if there are none; `everywhere`: also searches the rulesets for rules without a record.
   case removeRules(AttachmentID, PluginRole, everywhere: Bool)
   /// Removes what the reference plugins made, unless our own rules are recorded for the attachment.
@@ -95,11 +99,13 @@ extension Change: CustomStringConvertible {
     case .deleteFDB(let spec): DeleteFDB(spec: spec).description
     case .awaitFDBRemoval(let spec): AwaitFDBRemoval(spec: spec).description
     case .setTunnelTables(let wanted): SetTunnelTables(wanted: wanted).description
+    case .updateTunnelTables(let update): UpdateTunnelTables(update: update).description
     case .setSysctls(let settings, let netns): SetSysctls(settings: settings, netns: netns).description
     case .enableRouteLocalnet(let name, let owner): EnableRouteLocalnet(name: name, owner: owner).description
     case .disableRouteLocalnet(let name, _): DisableRouteLocalnet(name: name).description
     case .addRules(let ruleSet): AddRules(ruleSet: ruleSet).description
     case .setRules(let ruleSet): SetRules(ruleSet: ruleSet).description
+    case .updateRules(let old, let new): UpdateRules(old: old, new: new).description
     case .removeRules(let owner, let role, _): RemoveRules(owner: owner, role: role).description
     case .removeReferencePluginRules(let owner, _, _, _): RemoveReferencePluginRules(owner: owner).description
     case .removeStaleRules(let network, _, _, _): RemoveStaleRules(network: network).description
@@ -116,6 +122,12 @@ public func differences<K: Kernel & ~Copyable>(
   from change: Change, on kernel: inout K
 ) throws(KernelError) -> [String] {
   try change.differences(on: &kernel)
+}
+
+/// Whether `change` would change nothing, without a text for each difference.
+public func isMade<K: Kernel & ~Copyable>(_ change: Change, on kernel: inout K) throws(KernelError) -> Bool {
+  if case .setTunnelTables(let wanted) = change { return try SetTunnelTables(wanted: wanted).isMade(on: &kernel) }
+  return try change.differences(on: &kernel).isEmpty
 }
 
 // What a case means is in a type of its own: its words, its inverse and the comparison with the host. The module `Netlink`
@@ -140,12 +152,14 @@ extension Change {
     case .setFDB(let spec): try SetFDB(spec: spec).inverse(in: &transaction)
     case .deleteFDB(let spec): try DeleteFDB(spec: spec).inverse(in: &transaction)
     case .setTunnelTables(let wanted): try SetTunnelTables(wanted: wanted).inverse(in: &transaction)
+    case .updateTunnelTables(let update): try UpdateTunnelTables(update: update).inverse(in: &transaction)
     case .setSysctls(let settings, let netns):
       try SetSysctls(settings: settings, netns: netns).inverse(in: &transaction)
     case .enableRouteLocalnet(let name, let owner):
       try EnableRouteLocalnet(name: name, owner: owner).inverse(in: &transaction)
     case .addRules(let ruleSet): try AddRules(ruleSet: ruleSet).inverse(in: &transaction)
     case .setRules(let ruleSet): try SetRules(ruleSet: ruleSet).inverse(in: &transaction)
+    case .updateRules(let old, let new): try UpdateRules(old: old, new: new).inverse(in: &transaction)
     case .removeRules(let owner, let role, _): try RemoveRules(owner: owner, role: role).inverse(in: &transaction)
     case .deleteLink, .deleteUnusedBridge, .deleteUnroutedLink, .awaitRunning, .setVLANs, .awaitDAD, .announce,
       .addLoopbackRoute, .awaitFDBRemoval, .disableRouteLocalnet, .removeReferencePluginRules, .removeStaleRules,
@@ -170,11 +184,13 @@ extension Change {
     case .setFDB(let spec): try SetFDB(spec: spec).differences(on: &kernel)
     case .awaitFDBRemoval(let spec): try AwaitFDBRemoval(spec: spec).differences(on: &kernel)
     case .setTunnelTables(let wanted): try SetTunnelTables(wanted: wanted).differences(on: &kernel)
+    case .updateTunnelTables(let update): try UpdateTunnelTables(update: update).differences(on: &kernel)
     case .setSysctls(let settings, let netns): try SetSysctls(settings: settings, netns: netns).differences(on: &kernel)
     case .enableRouteLocalnet(let name, let owner):
       try EnableRouteLocalnet(name: name, owner: owner).differences(on: &kernel)
     case .addRules(let ruleSet): try AddRules(ruleSet: ruleSet).differences(on: &kernel)
     case .setRules(let ruleSet): try SetRules(ruleSet: ruleSet).differences(on: &kernel)
+    case .updateRules(let old, let new): try UpdateRules(old: old, new: new).differences(on: &kernel)
     case .deleteLink, .deleteUnusedBridge, .deleteUnroutedLink, .awaitDAD, .announce, .deleteRoute, .addLoopbackRoute,
       .deleteNeighbour, .deleteFDB, .disableRouteLocalnet, .removeRules, .removeReferencePluginRules, .removeStaleRules,
       .deleteConntrackEntries:

@@ -68,6 +68,17 @@ public protocol Kernel: ~Copyable {
   /// Permanent neighbour entries of a link of the host, without those of routing daemons.
   mutating func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec]
 
+  /// The digest of a VXLAN device's tables, as `tunnelTables(like:)` finds them, without direct routes.
+  ///
+  /// - Parameters:
+  ///   - device: the VXLAN device.
+  ///   - link: the link with the neighbour entries.
+  /// - Returns: the digest.
+  /// - Throws: ENODEV if one of them is missing.
+  mutating func tunnelDigest(
+    of device: InterfaceName, neighboursOn link: InterfaceName
+  ) throws(KernelError) -> TunnelDigest
+
   /// FDB entries that were not learnt from traffic: a VXLAN device's own, and for a bridge port those of the bridge.
   mutating func fdbEntries(of interface: InterfaceName) throws(KernelError) -> [FDBSpec]
 

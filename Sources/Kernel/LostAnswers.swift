@@ -24,9 +24,8 @@ extension Change {
   /// Whether the change is made through rtnetlink(7), where an answer can be lost.
   fileprivate var isOfNetlink: Bool {
     switch self {
-    case .addRules, .setRules, .removeRules, .removeStaleRules, .removeReferencePluginRules, .deleteConntrackEntries,
-      .awaitRunning,
-      .awaitDAD, .awaitFDBRemoval, .setSysctls:
+    case .addRules, .setRules, .updateRules, .removeRules, .removeStaleRules, .removeReferencePluginRules,
+      .deleteConntrackEntries, .awaitRunning, .awaitDAD, .awaitFDBRemoval, .setSysctls:
       false
     default: true
     }
@@ -35,8 +34,9 @@ extension Change {
   /// Whether the state of the host shows that the change was made.
   fileprivate var isVisible: Bool {
     switch self {
-    case .createLink, .changeLink, .setVLANs, .addAddress, .deleteAddress, .addRoute, .setTunnelTables, .setFDB,
-      .setChecksumOffload:
+    case .createLink, .changeLink, .setVLANs, .addAddress, .deleteAddress, .addRoute, .setTunnelTables,
+      .updateTunnelTables,
+      .setFDB, .setChecksumOffload:
       true
     case .setNeighbour(let spec): spec.mac != nil && spec.netns == .host
     default: false

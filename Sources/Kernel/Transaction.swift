@@ -56,7 +56,7 @@ extension Change {
   /// Whether the change has no effect once its link is gone.
   fileprivate var isAboutLinks: Bool {
     switch self {
-    case .addRules, .setRules, .removeRules, .removeStaleRules, .deleteConntrackEntries: false
+    case .addRules, .setRules, .updateRules, .removeRules, .removeStaleRules, .deleteConntrackEntries: false
     default: true
     }
   }
@@ -72,7 +72,7 @@ extension Change {
   /// Whether the kernel may have made a part of the change before an error.
   fileprivate var hasParts: Bool {
     switch self {
-    case .setSysctls, .setTunnelTables, .setRules: true
+    case .setSysctls, .setTunnelTables, .updateTunnelTables, .setRules, .updateRules: true
     default: false
     }
   }

@@ -82,25 +82,78 @@ public struct TunnelTables: Equatable, Sendable {
 
   /// The changes that make `found` equal to this; obsolete entries first, and routes after the entries they need.
   public func changes(from found: TunnelTables) -> [Change] {
-    let kept = Set(neighbours.map { $0.key })
-    return found.routes.subtracting(routes).map { .deleteRoute($0) }
-      + found.directRoutes.subtracting(directRoutes).map { .deleteRoute($0) }
-      + found.neighbours.filter { !kept.contains($0.key) }.map { .deleteNeighbour($0) }
-      + found.fdbEntries.subtracting(fdbEntries).filter { entry in !isReplaced(entry) }.map { .deleteFDB($0) }
-      + fdbEntries.subtracting(found.fdbEntries).map { .setFDB($0) }
-      + neighbours.subtracting(found.neighbours).map { .setNeighbour($0) }
-      + routes.subtracting(found.routes).map { .addRoute($0) }
-      + directRoutes.subtracting(found.directRoutes).map { .addRoute($0) }
+    changes(from: found, sharesMetric: routes.count <= Self.sharedMetricLimit)
   }
 
-  /// Whether a wanted entry replaces this one: only the all-zero MAC address can have several tunnel ends.
-  private func isReplaced(_ entry: FDBSpec) -> Bool {
-    guard case .tunnel = entry.table, !entry.mac.isZero else { return false }
-    return ownTunnels.contains(entry.mac)
+  /// With more routes than that, each gets a metric of its own part of the network.
+  ///
+  /// Linux compares a new IPv4 route with all others that have the same link, source and metric.
+  static let sharedMetricLimit = 256
+
+  fileprivate func changes(from found: TunnelTables, sharesMetric: Bool) -> [Change] {
+    let kept = Set(neighbours.map(\.key)), ownTunnels = ownTunnels
+    return found.routes.filter { !routes.contains($0) }.map { .deleteRoute($0) }
+      + found.directRoutes.filter { !directRoutes.contains($0) }.map { .deleteRoute($0) }
+      + found.neighbours.filter { !kept.contains($0.key) }.map { .deleteNeighbour($0) }
+      + found.fdbEntries.filter { !fdbEntries.contains($0) && !$0.isReplaced(by: ownTunnels) }.map { .deleteFDB($0) }
+      + fdbEntries.filter { !found.fdbEntries.contains($0) }.map { .setFDB($0) }
+      + neighbours.filter { !found.neighbours.contains($0) }.map { .setNeighbour($0) }
+      + routes.filter { !found.routes.contains($0) }.map { .addRoute(sharesMetric ? $0 : $0.withOwnMetric) }
+      + directRoutes.filter { !found.directRoutes.contains($0) }.map { .addRoute($0) }
   }
 
   private var ownTunnels: Set<MACAddress> {
     Set(fdbEntries.compactMap { if case .tunnel = $0.table { $0.mac } else { nil } })
+  }
+}
+
+extension FDBSpec {
+  /// Whether a wanted entry replaces this one: only the all-zero MAC address can have several tunnel ends.
+  fileprivate func isReplaced(by tunnels: Set<MACAddress>) -> Bool {
+    guard case .tunnel = table, !mac.isZero else { return false }
+    return tunnels.contains(mac)
+  }
+}
+
+/// The entries in which two states of a VXLAN device's tables differ.
+public struct TunnelTablesUpdate: Equatable, Sendable {
+  /// The entries that only the old state has.
+  public var old: TunnelTables
+  /// The entries that only the new state has.
+  public var new: TunnelTables
+  private var sharesMetric: Bool
+
+  public init(from old: TunnelTables, to new: TunnelTables) {
+    self.old = old.without(new)
+    self.new = new.without(old)
+    sharesMetric = new.routes.count <= TunnelTables.sharedMetricLimit
+  }
+
+  public var isEmpty: Bool { old.isEmpty && new.isEmpty }
+
+  public var inverse: TunnelTablesUpdate {
+    var inverse = self
+    (inverse.old, inverse.new) = (new, old)
+    return inverse
+  }
+
+  public var changes: [Change] { new.changes(from: old, sharesMetric: sharesMetric) }
+
+  /// The changes that are still to be made where the tables are `found`.
+  func left(in found: TunnelTables) -> [Change] {
+    new.without(found).changes(from: old.without(old.without(found)), sharesMetric: sharesMetric)
+  }
+}
+
+extension TunnelTables {
+  /// The entries that `other` does not have.
+  fileprivate func without(_ other: TunnelTables) -> TunnelTables {
+    var rest = self
+    rest.fdbEntries = fdbEntries.filter { !other.fdbEntries.contains($0) }
+    rest.neighbours = neighbours.filter { !other.neighbours.contains($0) }
+    rest.routes = routes.filter { !other.routes.contains($0) }
+    rest.directRoutes = directRoutes.filter { !other.directRoutes.contains($0) }
+    return rest
   }
 }
 
@@ -134,6 +187,14 @@ extension FDBSpec {
 }
 
 extension RouteSpec {
+  /// The route with a metric from 1 to 1024 that follows from its destination; in IPv6 the route itself.
+  fileprivate var withOwnMetric: RouteSpec {
+    guard dst.family == .v4 else { return self }
+    var route = self
+    route.priority = 1 + Int(dst.address.value >> UInt128(dst.family.bitWidth - dst.length)) & 1023
+    return route
+  }
+
   /// The route without attributes that the kernel adds by itself.
   fileprivate var withoutKernelAttributes: RouteSpec {
     var route = RouteSpec(dst, via: gateway, on: interface, netns)

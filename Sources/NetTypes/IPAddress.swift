@@ -63,11 +63,10 @@ public struct IPAddress: TextCodable, Comparable {
   }
 
   /// `nil` unless there are 4 or 16 bytes; in network byte order.
-  public init?(bytes: some Collection<UInt8>) {
-    let number = bytes.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+  @inlinable public init?(bytes: some Collection<UInt8>) {
     switch bytes.count {
-    case 4: self.init(v4: UInt32(truncatingIfNeeded: number))
-    case 16: self.init(v6: number)
+    case 4: self.init(v4: bytes.reduce(0) { $0 << 8 | UInt32($1) })
+    case 16: self.init(v6: bytes.reduce(UInt128(0)) { $0 << 8 | UInt128($1) })
     default: return nil
     }
   }

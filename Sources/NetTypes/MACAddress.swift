@@ -23,9 +23,9 @@ public struct MACAddress: TextCodable {
   }
 
   /// `nil` unless there are six bytes.
-  public init?(bytes: some Collection<UInt8>) {
+  @inlinable public init?(bytes: some Collection<UInt8>) {
     guard bytes.count == 6 else { return nil }
-    value = bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    self.init(value: bytes.reduce(0) { $0 << 8 | UInt64($1) })
   }
 
   /// The six bytes in transmission order.

@@ -29,6 +29,9 @@ public struct LiveKernel<HostFilter: PacketFilter>: ~Copyable, Kernel {
   private var cachedLinks: [LinkKey: LinkInfo?] = [:]
   private var cachedAddresses: [LinkKey: [IPPrefix]] = [:]
   private var cachedRoutes: [LinkKey: [RouteSpec]] = [:]
+  /// Paths looked up since the last change, with their links: a network may have thousands of hosts.
+  private var cachedPaths: [IPAddress: RoutePath?] = [:]
+  private var cachedPathLinks: [Int32: LinkInfo] = [:]
 
   private init(host: consuming NetNSHandle, container: consuming NetNSHandle?, filter: HostFilter) {
     self.filter = GuardedFilter(filter)
@@ -160,7 +163,10 @@ public struct LiveKernel<HostFilter: PacketFilter>: ~Copyable, Kernel {
   }
 
   public mutating func path(to address: IPAddress) throws(KernelError) -> RoutePath? {
-    try host.socket.path(to: address)
+    if let cached = cachedPaths[address] { return cached }
+    let found = try host.socket.path(to: address, &cachedPathLinks)
+    cachedPaths[address] = .some(found)
+    return found
   }
 
   public mutating func isHostAddress(_ address: IPAddress) throws(KernelError) -> Bool {
@@ -181,6 +187,19 @@ public struct LiveKernel<HostFilter: PacketFilter>: ~Copyable, Kernel {
       throw missingLink(interface, "list forwarding entries")
     }
     return try host.socket.fdbEntries(of: link)
+  }
+
+  public mutating func tunnelDigest(
+    of device: InterfaceName, neighboursOn link: InterfaceName
+  ) throws(KernelError) -> TunnelDigest {
+    let operation = "list the entries of \(device)"
+    guard let deviceLink = try existingLink(device, on: .host) else { throw missingLink(device, operation) }
+    guard let neighbourLink = try existingLink(link, on: .host) else { throw missingLink(link, operation) }
+    return try recorded(operation) { (kernel) throws(KernelError) in
+      var digest = try kernel.host.socket.digest(TunnelDigest(), fdbEntriesOf: deviceLink)
+      digest = try kernel.host.socket.digest(digest, neighboursOf: neighbourLink)
+      return try kernel.host.socket.digest(digest, routesOf: deviceLink)
+    }
   }
 
   public mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool {
@@ -214,6 +233,7 @@ public struct LiveKernel<HostFilter: PacketFilter>: ~Copyable, Kernel {
     guard dryRun == nil else { throw KernelError("\(change)", errno: .EPERM, reason: "CNI_PLAN=1 changes nothing") }
     try settle(change) { (kernel) throws(KernelError) in
       kernel.clearCaches()
+      (kernel.cachedPaths, kernel.cachedPathLinks) = ([:], [:])
       defer { kernel.clearCaches() }
       try kernel.recorded("\(change)") { (kernel) throws(KernelError) in try kernel.carryOut(change) }
     }
@@ -243,6 +263,7 @@ public struct LiveKernel<HostFilter: PacketFilter>: ~Copyable, Kernel {
     case .setFDB(let spec): try perform(.set(spec, index: linkIndex(spec.interface, .host, change)), on: .host)
     case .deleteFDB(let spec): try perform(.delete(spec, index: linkIndex(spec.interface, .host, change)), on: .host)
     case .setTunnelTables(let wanted): try setTunnelTables(wanted)
+    case .updateTunnelTables(let update): try write(update.changes)
     case .setChecksumOffload(let name, let isOn):
       try enterNamespace(.host) { () throws(KernelError) in try ChecksumOffload.set(name.description, isOn: isOn) }
     case .setSysctls(let settings, let netns): try set(settings, on: netns)
@@ -252,6 +273,7 @@ public struct LiveKernel<HostFilter: PacketFilter>: ~Copyable, Kernel {
     case .deleteConntrackEntries(let connections): try host.socket.deleteConntrack(connections, doing: "\(change)")
     case .addRules(let ruleSet): try filter.add(ruleSet)
     case .setRules(let ruleSet): try filter.set(ruleSet)
+    case .updateRules(let old, let new): try filter.set(new, after: old)
     case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)
     case .removeReferencePluginRules(let owner, let role, let addresses, let zone):
       try filter.removeReferenceRules(of: owner, role, addresses: addresses, zone: zone)

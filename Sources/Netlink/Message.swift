@@ -33,13 +33,28 @@ struct Message: Equatable {
 
 /// A list of netlink attributes.
 struct Attributes {
-  private var values: [Int: ArraySlice<UInt8>] = [:]
+  private let bytes: ArraySlice<UInt8>
+  /// Where the first attributes are; in place, because a dump has thousands of messages with few attributes.
+  private var first: InlineArray<12, Place> = .init(repeating: Place(type: 0, start: 0, end: 0))
+  private var count = 0
+  private var others: [Place] = []
+
+  private struct Place {
+    var type: UInt16
+    var start: Int32
+    var end: Int32
+  }
 
   /// Parses up to the first attribute that is longer than the rest; if a type occurs twice, the last one is used.
   init(_ bytes: ArraySlice<UInt8>) {
-    var values: [Int: ArraySlice<UInt8>] = [:]
-    Attributes.read(bytes) { type, value in values[type] = value }
-    self.values = values
+    self.bytes = bytes
+    var first = first, others: [Place] = [], count = 0
+    Attributes.read(bytes) { type, value in
+      let place = Place(type: UInt16(type), start: Int32(value.startIndex), end: Int32(value.endIndex))
+      if count < first.count { first[count] = place } else { others.append(place) }
+      count += 1
+    }
+    (self.first, self.others, self.count) = (first, others, count)
   }
 
   private static func read(_ bytes: ArraySlice<UInt8>, _ found: (Int, ArraySlice<UInt8>) -> Void) {
@@ -51,24 +66,30 @@ struct Attributes {
     }
   }
 
-  subscript(type: Int) -> ArraySlice<UInt8>? { values[type] }
+  subscript(type: Int) -> ArraySlice<UInt8>? {
+    for place in others.reversed() where Int(place.type) == type { return bytes[Int(place.start)..<Int(place.end)] }
+    for index in (0..<min(count, first.count)).reversed() where Int(first[index].type) == type {
+      return bytes[Int(first[index].start)..<Int(first[index].end)]
+    }
+    return nil
+  }
 
-  func nested(_ type: Int) -> Attributes? { values[type].map(Attributes.init) }
+  func nested(_ type: Int) -> Attributes? { self[type].map(Attributes.init) }
 
   /// Every attribute of type `inner` inside the one of type `outer`, in order.
   func all(_ outer: Int, _ inner: Int) -> [ArraySlice<UInt8>] {
     var found: [ArraySlice<UInt8>] = []
-    Attributes.read(values[outer] ?? []) { type, value in if type == inner { found.append(value) } }
+    Attributes.read(self[outer] ?? []) { type, value in if type == inner { found.append(value) } }
     return found
   }
 
   func integer<Value: FixedWidthInteger>(_ type: Int, as: Value.Type = Value.self) -> Value? {
-    values[type]?.integer(at: 0, as: Value.self)
+    self[type]?.integer(at: 0, as: Value.self)
   }
 
   /// The text up to the first NUL.
   func string(_ type: Int) -> String? {
-    values[type].map { bytes in String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) }
+    self[type].map { bytes in String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) }
   }
 }
 

@@ -11,8 +11,22 @@ extension LiveKernel {
   }
 
   mutating func setTunnelTables(_ wanted: TunnelTables) throws(KernelError) {
-    for change in wanted.changes(from: try tunnelTables(like: wanted)) {
-      do throws(KernelError) { try carryOut(change) } catch  where change.isRemoval && error.meansAlreadyGone {}
+    try write(wanted.changes(from: try tunnelTables(like: wanted)))
+  }
+
+  /// Writes entries of tables, many in one message; an entry that is so already, or gone already, is no error.
+  mutating func write(_ entries: [Change]) throws(KernelError) {
+    var requests: [(entry: Change, index: Int32)] = []
+    for entry in entries {
+      guard let link = entry.entryLink else { continue }
+      do throws(KernelError) {
+        requests.append((entry, try index(of: link, on: .host, for: "\(entry)")))
+      } catch  where entry.isRemoval && error.meansAlreadyGone {}
+    }
+    try host.socket.perform(count: requests.count) { (number) throws(KernelError) in
+      try .entry(requests[number].entry, index: requests[number].index)
+    } isAccepted: { number, error in
+      requests[number].entry.isRemoval ? error.meansAlreadyGone : requests[number].entry.isPresent(after: error)
     }
   }
 
@@ -26,7 +40,37 @@ extension LiveKernel {
   }
 }
 
+extension Request {
+  /// The request for one entry of a table.
+  fileprivate static func entry(_ change: Change, index: Int32) throws(KernelError) -> Request {
+    switch change {
+    case .addRoute(let spec): try add(spec, index: index)
+    case .deleteRoute(let spec): try delete(spec, index: index)
+    case .setNeighbour(let spec): try set(spec, index: index)
+    case .deleteNeighbour(let spec): try delete(spec, index: index)
+    case .setFDB(let spec): try set(spec, index: index)
+    case .deleteFDB(let spec): try delete(spec, index: index)
+    default: throw KernelError("\(change)", errno: .EINVAL, reason: "it is no entry of a table")
+    }
+  }
+}
+
 extension Change {
+  /// The link on the host that the entry belongs to; `nil` if it is no entry of a table.
+  fileprivate var entryLink: InterfaceName? {
+    switch self {
+    case .addRoute(let spec), .deleteRoute(let spec): spec.interface
+    case .setNeighbour(let spec), .deleteNeighbour(let spec): spec.interface
+    case .setFDB(let spec), .deleteFDB(let spec): spec.interface
+    default: nil
+    }
+  }
+
+  /// Whether this error means that the kernel has the same route; other entries are replaced.
+  fileprivate func isPresent(after error: KernelError) -> Bool {
+    if case .addRoute = self { error.errno == .EEXIST } else { false }
+  }
+
   fileprivate var isRemoval: Bool {
     switch self {
     case .deleteRoute, .deleteFDB, .deleteNeighbour: true

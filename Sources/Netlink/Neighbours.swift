@@ -77,25 +77,51 @@ extension NetlinkSocket {
   ///
   /// Entries learnt from traffic and the bridge's own addresses are left out.
   borrowing func fdbEntries(of link: LinkInfo) throws(KernelError) -> [FDBSpec] {
-    var header = ndmsg()
-    header.ndm_family = UInt8(AF_BRIDGE)
-    header.ndm_ifindex = link.index
-    let request = try Request(
-      RTM_GETNEIGH, Int32(NLM_F_DUMP), header, doing: "list forwarding entries of \(link.name)")
-    return try dump(request).compactMap { Neighbour($0)?.fdbEntries(of: link) }
+    try dump(.fdbEntries(of: link)).compactMap { Neighbour($0)?.fdbEntries(of: link) }
   }
 
   /// Permanent neighbour entries of the link, without those of routing daemons (`extern_learn`) and proxy entries.
   borrowing func neighbours(of link: LinkInfo) throws(KernelError) -> [NeighbourSpec] {
     var found: [NeighbourSpec] = []
     for family in IPFamily.allCases {
-      var header = ndmsg()
-      header.ndm_family = family.number
-      let request = try Request(RTM_GETNEIGH, Int32(NLM_F_DUMP), header, doing: "list neighbours of \(link.name)")
-      request.put(NDA_IFINDEX, link.index)
-      found += try dump(request).compactMap { Neighbour($0)?.neighbour(on: link) }
+      found += try dump(.neighbours(of: link, family)).compactMap { Neighbour($0)?.neighbour(on: link) }
     }
     return found
+  }
+
+  /// Adds what `fdbEntries` lists to the digest.
+  borrowing func digest(_ start: TunnelDigest, fdbEntriesOf link: LinkInfo) throws(KernelError) -> TunnelDigest {
+    try fold(.fdbEntries(of: link), into: start) { digest, message in
+      if let entry = Neighbour(message)?.fdbEntries(of: link) { digest.add(entry) }
+    }
+  }
+
+  /// Adds what `neighbours` lists to the digest.
+  borrowing func digest(_ start: TunnelDigest, neighboursOf link: LinkInfo) throws(KernelError) -> TunnelDigest {
+    var digest = start
+    for family in IPFamily.allCases {
+      digest = try fold(.neighbours(of: link, family), into: digest) { digest, message in
+        if let entry = Neighbour(message)?.neighbour(on: link) { digest.add(entry) }
+      }
+    }
+    return digest
+  }
+}
+
+extension Request {
+  fileprivate static func fdbEntries(of link: LinkInfo) throws(KernelError) -> Request {
+    var header = ndmsg()
+    header.ndm_family = UInt8(AF_BRIDGE)
+    header.ndm_ifindex = link.index
+    return try Request(RTM_GETNEIGH, Int32(NLM_F_DUMP), header, doing: "list forwarding entries of \(link.name)")
+  }
+
+  fileprivate static func neighbours(of link: LinkInfo, _ family: IPFamily) throws(KernelError) -> Request {
+    var header = ndmsg()
+    header.ndm_family = family.number
+    let request = try Request(RTM_GETNEIGH, Int32(NLM_F_DUMP), header, doing: "list neighbours of \(link.name)")
+    request.put(NDA_IFINDEX, link.index)
+    return request
   }
 }
 

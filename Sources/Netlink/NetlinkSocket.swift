@@ -47,6 +47,54 @@ public struct NetlinkSocket: ~Copyable {
     }
   }
 
+  /// Sends requests that change something, many in one message; each of them has an answer.
+  ///
+  /// - Parameters:
+  ///   - count: the number of requests.
+  ///   - request: makes the one with that number.
+  ///   - isAccepted: whether to go on after such an error of the request with that number.
+  /// - Throws: the first error that is not accepted; the kernel has carried out the requests before it, and perhaps some
+  ///   after it.
+  borrowing func perform(
+    count: Int, _ request: (Int) throws(KernelError) -> Request, isAccepted: (Int, KernelError) -> Bool
+  ) throws(KernelError) {
+    for first in stride(from: 0, to: count, by: Self.batch) {
+      let numbers = first..<min(first + Self.batch, count)
+      var bytes: [UInt8] = [], start: UInt32?
+      for number in numbers {
+        let request = try request(number), sequence = unsafe nl_socket_use_seq(handle)
+        if start == nil { start = sequence }
+        bytes += unsafe request.bytes(sequence, for: handle)
+      }
+      guard let start else { return }
+      let status = unsafe nl_sendto(handle, &bytes, bytes.count)
+      guard status >= 0 else { throw KernelError(library: status, doing: try request(first).operation) }
+      for (number, errno, text) in try answers(toBatch: numbers, from: start) where errno != .none {
+        var error = KernelError(errno: errno, doing: try request(number).operation)
+        error.kernelMessage = text
+        guard isAccepted(number, error) else { throw error }
+      }
+    }
+  }
+
+  /// The number of requests in one message: the socket's buffer has room for so many answers.
+  private static var batch: Int { 64 }
+
+  /// The errors of all requests with these numbers, the first of which has the sequence number `start`.
+  private borrowing func answers(
+    toBatch numbers: Range<Int>, from start: UInt32
+  ) throws(KernelError) -> [(number: Int, errno: Errno, text: String)] {
+    var answers: [(number: Int, errno: Errno, text: String)] = []
+    while answers.count < numbers.count {
+      for message in Message.split(try receive("change the host")[...]) where message.type == Int(NLMSG_ERROR) {
+        let offset = Int(message.sequence &- start)
+        guard offset < numbers.count, let answer = Acknowledgement(message) else { continue }
+        answers.append((numbers.lowerBound + offset, answer.errno, answer.text))
+      }
+    }
+    return answers
+  }
+
   /// The answer to a request for one object; `nil` if the kernel returns an errno of `absent`.
   borrowing func ask(_ request: borrowing Request, absent: Set<Errno> = []) throws(KernelError) -> Message? {
     do throws(KernelError) {
@@ -61,6 +109,22 @@ public struct NetlinkSocket: ~Copyable {
     for _ in 0..<5 {
       let messages = try query(request)
       if !messages.contains(where: { $0.flags & Int(NLM_F_DUMP_INTR) != 0 }) { return messages }
+    }
+    throw KernelError(errno: .EINTR, doing: request.operation)
+  }
+
+  /// Combines the messages of a dump as they arrive, without keeping them; begins again if objects changed during the dump.
+  borrowing func fold<Value>(
+    _ request: borrowing Request, into start: Value, _ combine: (inout Value, Message) -> Void
+  ) throws(KernelError) -> Value {
+    for _ in 0..<5 {
+      var value = start, isInterrupted = false
+      let sequence = try send(request)
+      try receiveAnswers(to: sequence, request.operation) { message in
+        isInterrupted = isInterrupted || message.flags & Int(NLM_F_DUMP_INTR) != 0
+        combine(&value, message)
+      }
+      if !isInterrupted { return value }
     }
     throw KernelError(errno: .EINTR, doing: request.operation)
   }
@@ -93,14 +157,19 @@ public struct NetlinkSocket: ~Copyable {
   /// The answers up to the acknowledgement or to the end of the dump.
   private borrowing func answers(to sequence: UInt32, _ operation: String) throws(KernelError) -> [Message] {
     var answers: [Message] = []
+    try receiveAnswers(to: sequence, operation) { answers.append($0) }
+    return answers
+  }
+
+  private borrowing func receiveAnswers(
+    to sequence: UInt32, _ operation: @autoclosure () -> String, _ body: (Message) -> Void
+  ) throws(KernelError) {
     while true {
-      for message in Message.split(try receive(operation)[...]) where message.sequence == sequence {
+      for message in Message.split(try receive(operation())[...]) where message.sequence == sequence {
         switch Int32(message.type) {
-        case NLMSG_DONE: return answers
-        case NLMSG_ERROR:
-          try check(message, doing: operation)
-          return answers
-        default: answers.append(message)
+        case NLMSG_DONE: return
+        case NLMSG_ERROR: return try check(message, doing: operation())
+        default: body(message)
         }
       }
     }
@@ -125,14 +194,14 @@ public struct NetlinkSocket: ~Copyable {
     throw error
   }
 
-  private borrowing func receive(_ operation: String) throws(KernelError) -> [UInt8] {
+  private borrowing func receive(_ operation: @autoclosure () -> String) throws(KernelError) -> [UInt8] {
     var sender = sockaddr_nl()
     var buffer: UnsafeMutablePointer<UInt8>?
     let count = unsafe nl_recv(handle, &sender, &buffer, nil)
     guard count > 0, let buffer = unsafe buffer else {
       let error = Errno.last
       throw count < 0 && error != .none
-        ? KernelError(errno: error, doing: operation) : KernelError(library: count, doing: operation)
+        ? KernelError(errno: error, doing: operation()) : KernelError(library: count, doing: operation())
     }
     defer { unsafe free(buffer) }
     return unsafe Array(UnsafeBufferPointer(start: buffer, count: Int(count)))

@@ -8,7 +8,11 @@ import NetTypes
 @safe
 public struct Request: ~Copyable {
   let handle: OpaquePointer
-  let operation: String
+  /// Written only for an error or the journal: some requests are sent by the thousand.
+  private let describe: () -> String
+
+  /// What the request does.
+  var operation: String { describe() }
 
   /// - Parameters:
   ///   - type: `RTM_NEWLINK`, for instance.
@@ -17,17 +21,28 @@ public struct Request: ~Copyable {
   ///   - operation: what the request does, for errors.
   /// - Throws: ENOMEM.
   init<Header: BitwiseCopyable>(
-    _ type: Int, _ flags: Int32 = 0, _ header: Header, doing operation: String
+    _ type: Int, _ flags: Int32 = 0, _ header: Header,
+    doing operation: @escaping @autoclosure () -> String
   ) throws(KernelError) {
     guard let handle = unsafe nlmsg_alloc_simple(Int32(type), flags) else {
-      throw KernelError(operation, errno: .ENOMEM, reason: "out of memory")
+      throw KernelError(operation(), errno: .ENOMEM, reason: "out of memory")
     }
     unsafe self.handle = handle
-    self.operation = operation
+    describe = operation
     append(header)
   }
 
   deinit { unsafe nlmsg_free(handle) }
+
+  /// The whole message with that sequence number, as `socket` sends it.
+  func bytes(_ sequence: UInt32, for socket: OpaquePointer) -> [UInt8] {
+    let header = unsafe nlmsg_hdr(handle)
+    unsafe header?.pointee.nlmsg_seq = sequence
+    unsafe nl_complete_msg(socket, handle)
+    let count = unsafe Int(header?.pointee.nlmsg_len ?? 0)
+    // Every attribute is padded, so the next message in the same buffer is aligned.
+    return unsafe Array(UnsafeRawBufferPointer(start: header, count: (count + 3) & ~3))
+  }
 
   /// Appends a fixed structure.
   func append<Header: BitwiseCopyable>(_ header: Header) {

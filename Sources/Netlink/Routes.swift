@@ -8,13 +8,20 @@ extension NetlinkSocket {
   borrowing func routes(of link: LinkInfo, on netns: NetNS) throws(KernelError) -> [RouteSpec] {
     var found: [RouteSpec] = []
     for family in IPFamily.allCases {
-      var header = rtmsg()
-      header.rtm_family = family.number
-      let request = try Request(RTM_GETROUTE, Int32(NLM_F_DUMP), header, doing: "list routes of \(link.name)")
-      request.put(Int(RTA_OIF.rawValue), link.index)
-      found += try dump(request).compactMap { Route($0)?.spec(on: link.name, netns) }
+      found += try dump(.routes(of: link, family)).compactMap { Route($0)?.spec(on: link.name, netns) }
     }
     return found
+  }
+
+  /// Adds what `routes` lists of the host to the digest.
+  borrowing func digest(_ start: TunnelDigest, routesOf link: LinkInfo) throws(KernelError) -> TunnelDigest {
+    var digest = start
+    for family in IPFamily.allCases {
+      digest = try fold(.routes(of: link, family), into: digest) { digest, message in
+        if let route = Route(message)?.spec(on: link.name, .host) { digest.add(route) }
+      }
+    }
+    return digest
   }
 
   /// The index of the link of the default route, found by route lookups for outside addresses (as `ip route get` does).
@@ -62,10 +69,13 @@ extension NetlinkSocket {
   }
 
   /// The path of packets to that address; `nil` if there is no route or the address is the namespace's own.
-  borrowing func path(to address: IPAddress) throws(KernelError) -> RoutePath? {
-    guard let answer = try route(to: address), let route = Route(answer), let index = route.link,
-      let link = try link(index: index)
-    else { return nil }
+  ///
+  /// `links` are those that were looked up before, by index.
+  borrowing func path(to address: IPAddress, _ links: inout [Int32: LinkInfo]) throws(KernelError) -> RoutePath? {
+    guard let answer = try route(to: address), let route = Route(answer), let index = route.link else { return nil }
+    let known = links[index]
+    guard let link = if let known { known } else { try link(index: index) } else { return nil }
+    links[index] = link
     return RoutePath(
       link, gateway: route.gateway, source: route.source,
       mtu: route.metrics?.integer(Int(RTAX_MTU), as: UInt32.self).map(Int.init))
@@ -112,6 +122,14 @@ extension NetlinkSocket {
 }
 
 extension Request {
+  fileprivate static func routes(of link: LinkInfo, _ family: IPFamily) throws(KernelError) -> Request {
+    var header = rtmsg()
+    header.rtm_family = family.number
+    let request = try Request(RTM_GETROUTE, Int32(NLM_F_DUMP), header, doing: "list routes of \(link.name)")
+    request.put(Int(RTA_OIF.rawValue), link.index)
+    return request
+  }
+
   fileprivate func putRoute(_ spec: RouteSpec, index: Int32) {
     put(Int(RTA_DST.rawValue), bytes: spec.dst.network.address.bytes)
     put(Int(RTA_OIF.rawValue), index)
@@ -142,14 +160,16 @@ private struct Route {
   var metrics: Attributes?
 
   init?(_ message: Message) {
-    let header = Array(message.payload.prefix(MemoryLayout<rtmsg>.size))
-    guard message.type == RTM_NEWROUTE, header.count == MemoryLayout<rtmsg>.size, header[7] == UInt8(RTN_UNICAST) else {
+    let header = message.payload, first = header.startIndex
+    guard message.type == RTM_NEWROUTE, header.count >= MemoryLayout<rtmsg>.size,
+      header[first + 7] == UInt8(RTN_UNICAST)
+    else { return nil }
+    let family: IPFamily = header[first] == UInt8(AF_INET) ? .v4 : .v6
+    let attributes = message.attributes(after: MemoryLayout<rtmsg>.size)
+    let address = attributes[Int(RTA_DST.rawValue)].flatMap(IPAddress.init(bytes:))
+    guard let dst = IPPrefix(address ?? IPPrefix.everything(family).address, length: Int(header[first + 1])) else {
       return nil
     }
-    let family: IPFamily = header[0] == UInt8(AF_INET) ? .v4 : .v6
-    let attributes = message.attributes(after: header.count)
-    let address = attributes[Int(RTA_DST.rawValue)].flatMap(IPAddress.init(bytes:))
-    guard let dst = IPPrefix(address ?? IPPrefix.everything(family).address, length: Int(header[1])) else { return nil }
     self.dst = dst
     gateway = attributes[Int(RTA_GATEWAY.rawValue)].flatMap(IPAddress.init(bytes:))
     source = attributes[Int(RTA_PREFSRC.rawValue)].flatMap(IPAddress.init(bytes:))
@@ -158,10 +178,10 @@ private struct Route {
       attributes.integer(Int(RTA_OIF.rawValue))
       ?? attributes[Int(RTA_MULTIPATH.rawValue)]?.integer(at: 4, as: Int32.self)
     priority = attributes.integer(Int(RTA_PRIORITY.rawValue), as: UInt32.self).map(Int.init)
-    table = attributes.integer(Int(RTA_TABLE.rawValue), as: UInt32.self).map(Int.init) ?? Int(header[4])
-    scope = Int(header[6])
-    isKernelMade = header[5] == UInt8(RTPROT_KERNEL)
-    isLearnt = ![UInt8(RTPROT_BOOT), UInt8(RTPROT_STATIC)].contains(header[5])
+    table = attributes.integer(Int(RTA_TABLE.rawValue), as: UInt32.self).map(Int.init) ?? Int(header[first + 4])
+    scope = Int(header[first + 6])
+    isKernelMade = header[first + 5] == UInt8(RTPROT_KERNEL)
+    isLearnt = ![UInt8(RTPROT_BOOT), UInt8(RTPROT_STATIC)].contains(header[first + 5])
     isOnLink = (message.payload.integer(at: 8, as: UInt32.self) ?? 0) & UInt32(RTNH_F_ONLINK) != 0
     metrics = attributes.nested(Int(RTA_METRICS.rawValue))
   }

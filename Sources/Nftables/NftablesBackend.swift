@@ -253,6 +253,14 @@ extension NftablesBackend {
       reason: "other processes changed the ruleset 10 times in a row")
   }
 
+  /// Replaces these rules in one nf_tables transaction.
+  public mutating func change(_ old: RuleSet, to ruleSet: RuleSet) throws(KernelError) {
+    let before = try NftablesPlan(old), plan = try NftablesPlan(ruleSet)
+    let socket = try RulesetSocket.open()
+    try carryOut(plan.changes(from: before), in: socket, doing: "change rules of \(ruleSet.owner.filterTag)")
+    try socket.clear(before.chainsUnused(by: plan))
+  }
+
   /// What was added for a rule set; `nil` if any of it is missing, or if its rules have an order (spare ports).
   private func completeRules(of ruleSet: RuleSet?) throws(KernelError) -> NftablesPlan? {
     guard let ruleSet, try missing(from: ruleSet).isEmpty else { return nil }

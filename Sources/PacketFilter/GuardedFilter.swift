@@ -27,6 +27,11 @@ public struct GuardedFilter<Base: PacketFilter>: PacketFilter {
     try base.set(ruleSet)
   }
 
+  public mutating func set(_ ruleSet: RuleSet, after old: RuleSet) throws(KernelError) {
+    try checkWritable()
+    try base.set(ruleSet, after: old)
+  }
+
   public mutating func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) {
     try checkWritable()
     try base.remove(owner, role, everywhere: everywhere)

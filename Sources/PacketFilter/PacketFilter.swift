@@ -26,6 +26,14 @@ public protocol FilterBackend: AnyObject {
   /// - Throws: the backend's error.
   func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError)
 
+  /// Replaces rules of the rule set's owner and role by others; rules that neither rule set has stay.
+  ///
+  /// - Parameters:
+  ///   - old: rules that were added before.
+  ///   - ruleSet: the new rules.
+  /// - Throws: the backend's error, also if `old` is not as it was added; nothing was changed then.
+  mutating func change(_ old: RuleSet, to ruleSet: RuleSet) throws(KernelError)
+
   /// Removes all rules of that role that have this tag. No-op if there are none.
   ///
   /// - Parameters:
@@ -123,6 +131,9 @@ public protocol PacketFilter {
   /// Replaces all rules of the rule set's owner and role, and records the new ones.
   mutating func set(_ ruleSet: RuleSet) throws(KernelError)
 
+  /// As `set`, if `old` is what was set last: what both have is not looked at, where that is possible.
+  mutating func set(_ ruleSet: RuleSet, after old: RuleSet) throws(KernelError)
+
   /// Removes the role's rules of that owner. No-op if there are none.
   ///
   /// - Parameters:
@@ -159,6 +170,9 @@ public protocol PacketFilter {
   ///
   /// - Throws: the error that keeps the record from being read now.
   mutating func ruleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet?
+
+  /// Whether rules of that owner and role are recorded, and these of them are present.
+  mutating func has(recorded ruleSet: RuleSet) throws(KernelError) -> Bool
 
   /// Whether rules of that role are recorded for owners other than these, on any network.
   mutating func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool
@@ -205,6 +219,11 @@ extension PacketFilter {
     -> Bool
   { false }
   public mutating func set(_ ruleSet: RuleSet) throws(KernelError) { try add(ruleSet) }
+  public mutating func set(_ ruleSet: RuleSet, after old: RuleSet) throws(KernelError) { try set(ruleSet) }
+  public mutating func has(recorded ruleSet: RuleSet) throws(KernelError) -> Bool {
+    guard try self.ruleSet(of: ruleSet.owner, ruleSet.role) != nil else { return false }
+    return try missing(from: ruleSet).isEmpty
+  }
   public func firewalldUnavailableReason() -> KernelError? { NoFirewalld().unavailableReason() }
   public mutating func removeReferenceRules(
     of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?

@@ -255,7 +255,7 @@ extension Transaction where K: ~Copyable {
     var missing: [Change] = []
     for change in changes {
       var isMissing = try precedesLink(change)
-      if !isMissing { isMissing = try !differences(from: change, on: &kernel).isEmpty }
+      if !isMissing { isMissing = try !isMade(change, on: &kernel) }
       if isMissing { missing.append(change) }
     }
     return missing

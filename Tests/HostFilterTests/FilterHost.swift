@@ -42,6 +42,9 @@ final class FakeBackend: FilterBackend {
   var isUsable = true
   var refusal: KernelError?
   var removalRefusal: KernelError?
+  var changeRefusal: KernelError?
+  /// What was changed by the difference only: old and new rules.
+  var changed: [[RuleSet]] = []
   /// The rules that are refused; `nil`: none.
   var refusedRules: [Rule]?
   /// Called before anything is added.
@@ -54,6 +57,11 @@ final class FakeBackend: FilterBackend {
     if ruleSet.rules == refusedRules { throw KernelError("add", errno: .EINVAL, reason: "refused") }
     beforeAdding()
     ruleSets.append(ruleSet)
+  }
+
+  func change(_ old: RuleSet, to ruleSet: RuleSet) throws(KernelError) {
+    changed.append([old, ruleSet])
+    if let changeRefusal { throw changeRefusal }
   }
 
   func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {

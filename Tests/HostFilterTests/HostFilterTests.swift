@@ -190,6 +190,30 @@ import Testing
     #expect(host.nftables.ruleSets == [ruleSet])
   }
 
+  @Test func `of two lists of hosts only the difference is changed`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    let first = try Self.tunnel(["192.0.2.2", "192.0.2.3"]), second = try Self.tunnel(["192.0.2.3", "192.0.2.4"])
+    try filter.set(first)
+    try filter.set(second, after: first)
+    #expect(host.nftables.changed == [[try Self.tunnel(["192.0.2.2"]), try Self.tunnel(["192.0.2.4"])]])
+    #expect(try filter.ruleSet(of: first.owner, .tunnels) == second)
+    #expect(host.nftables.ruleSets == [first])
+  }
+
+  @Test(arguments: [true, false])
+  func `all rules are replaced if their difference is refused, or if they are not recorded`(isRecorded: Bool) throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    let first = try Self.tunnel(["192.0.2.2"]), second = try Self.tunnel(["192.0.2.3"])
+    if isRecorded { try filter.set(first) }
+    host.nftables.changeRefusal = KernelError("change rules", errno: .ENOENT, reason: "gone")
+    try filter.set(second, after: first)
+    #expect(host.nftables.changed.count == (isRecorded ? 1 : 0))
+    #expect(host.nftables.ruleSets == [second])
+    #expect(try filter.ruleSet(of: first.owner, .tunnels) == second)
+  }
+
   @Test func `the old rules are restored if the new ones are refused`() throws {
     let host = try FilterHost()
     var filter = host.filter

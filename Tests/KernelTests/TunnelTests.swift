@@ -99,6 +99,82 @@ import Testing
     #expect(back == first)
   }
 
+  @Test func `an update writes what differs, again without an error, and is rolled back`() throws {
+    let update = TunnelTablesUpdate(from: Self.routed(2...4), to: Self.routed(3...6))
+    let (found, left, back) = try Self.onHost { host in
+      try host.kernel.apply(.setTunnelTables(Self.routed(2...4)))
+      try host.apply(.updateTunnelTables(update))
+      try host.apply(.updateTunnelTables(update))
+      let found = try host.kernel.tunnelTables(like: TunnelTables(of: "vx0"))
+      let left = try differences(from: Change.updateTunnelTables(update), on: &host.kernel)
+      _ = host.rollBack()
+      return (found, left, try host.kernel.tunnelTables(like: TunnelTables(of: "vx0")))
+    }
+    #expect(update.changes.count == 9)
+    #expect(found == Self.routed(3...6))
+    #expect(left == [])
+    #expect(back == Self.routed(2...4))
+  }
+
+  /// The kernel refuses a route without `onlink` to a gateway that it cannot reach.
+  @Test func `an update that the kernel refuses half-way is rolled back`() throws {
+    let (error, back, leftovers) = try Self.onHost { host in
+      try host.kernel.apply(.setTunnelTables(Self.routed(2...4)))
+      var wanted = Self.routed(3...100)
+      wanted.routes.insert(RouteSpec("10.7.0.0/24", via: "203.0.113.9", on: "vx0", .host))
+      var error: KernelError?
+      do throws(KernelError) {
+        try host.apply(.updateTunnelTables(TunnelTablesUpdate(from: Self.routed(2...4), to: wanted)))
+      } catch let refusal { error = refusal }
+      let leftovers = host.rollBack()
+      return (error, try host.kernel.tunnelTables(like: TunnelTables(of: "vx0")), leftovers)
+    }
+    #expect(error?.description.contains("add route 10.7.0.0/24 via 203.0.113.9") == true)
+    #expect(back == Self.routed(2...4))
+    #expect(leftovers == [])
+  }
+
+  @Test func `each of many routes has a metric of its own, and all of them are found and deleted`() throws {
+    let many = Self.routed(2...250)
+    var more = many
+    for end in 0...99 {
+      guard let subnet = IPPrefix("10.8.\(end).0/24") else { continue }
+      var route = RouteSpec(subnet, via: subnet.first, on: "vx0", .host)
+      route.isOnLink = true
+      more.routes.insert(route)
+    }
+    let (few, metrics, found, empty) = try Self.onHost { [more] host in
+      try host.kernel.apply(.setTunnelTables(many))
+      let few = Set(try host.kernel.routes(of: "vx0", on: .host).map(\.priority))
+      try host.kernel.apply(.setTunnelTables(TunnelTables(of: "vx0")))
+      try host.kernel.apply(.setTunnelTables(more))
+      let metrics = Set(try host.kernel.routes(of: "vx0", on: .host).map(\.priority))
+      let found = try host.kernel.tunnelTables(like: more)
+      try host.kernel.apply(.setTunnelTables(TunnelTables(of: "vx0")))
+      return (few, metrics, found, try host.kernel.tunnelTables(like: more))
+    }
+    #expect(few == [nil])
+    #expect(metrics.count == 349)
+    #expect(found == more)
+    #expect(empty == TunnelTables(of: "vx0"))
+  }
+
+  @Test func `the digest of tables in the kernel is that of the wanted ones`() throws {
+    let (routed, flooding, changed) = try Self.onHost { host in
+      try host.kernel.apply(.changeLink("vx0", on: .host, LinkChange(master: "br0")))
+      try host.kernel.apply(.setTunnelTables(Self.flooding(["192.0.2.2", "192.0.2.3"])))
+      let flooding = try host.kernel.tunnelDigest(of: "vx0", neighboursOn: "br0")
+      try host.kernel.apply(.setTunnelTables(TunnelTables(of: "vx0", neighboursOn: "br0")))
+      try host.kernel.apply(.setTunnelTables(Self.routed(2...9)))
+      let routed = try host.kernel.tunnelDigest(of: "vx0", neighboursOn: "vx0")
+      try host.kernel.apply(.setNeighbour(NeighbourSpec("10.6.3.0", mac: "02:00:00:00:00:99", on: "vx0", .host)))
+      return (routed, flooding, try host.kernel.tunnelDigest(of: "vx0", neighboursOn: "vx0"))
+    }
+    #expect(routed == TunnelDigest(of: Self.routed(2...9)))
+    #expect(flooding == TunnelDigest(of: Self.flooding(["192.0.2.2", "192.0.2.3"])))
+    #expect(changed.count == routed.count && changed != routed)
+  }
+
   @Test func `IPv6 tunnel tables are set, and setting them again changes nothing`() throws {
     let (again, empty) = try Self.onHost { host in
       var wanted = TunnelTables(of: "vx0")

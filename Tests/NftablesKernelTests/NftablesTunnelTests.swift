@@ -53,6 +53,31 @@ extension NftablesTests {
       #expect(after == before)
     }
 
+    /// Hosts that leave, and hosts that come.
+    @Test(arguments: [([2, 3], [7, 9]), ([2, 2], [8, 8]), ([3, 90], [91, 150])])
+    func `changing the difference of two lists leaves the same ruleset as adding the new one alone`(
+      old: [Int], new: [Int]
+    ) throws {
+      let kept = hosts(200...250), leaving = hosts(old[0]...old[1]), coming = hosts(new[0]...new[1])
+      let before = try ruleSet(kept + leaving), after = try ruleSet(kept + coming)
+      let other = try ruleSet(leaving + hosts(201...201), network: "net2")
+      let (fresh, changed, error, unchanged) = try onHost {
+        var backend = NftablesBackend()
+        for ruleSet in [other, after] { try backend.add(ruleSet) }
+        let fresh = try ruleset()
+        try backend.remove(after.owner.filterTag, .tunnels, recordedRules: after.rules)
+        try backend.add(before)
+        try backend.change(ruleSet(leaving), to: ruleSet(coming))
+        let changed = try ruleset()
+        // The hosts that left are not there a second time: nothing is changed.
+        let error = #expect(throws: KernelError.self) { try backend.change(ruleSet(leaving), to: ruleSet([])) }
+        return (fresh, changed, error, try ruleset())
+      }
+      #expect(sorted(changed) == sorted(fresh))
+      #expect(error?.errno == .ENOENT)
+      #expect(unchanged == changed)
+    }
+
     /// Elements and chains have no order.
     private func sorted(_ text: String) -> [String] {
       text.split { $0.isNewline || $0 == "," }.map { line in

@@ -30,7 +30,18 @@ public struct FakeFilter: PacketFilter, Equatable {
     return ruleSet.rules.filter { !existing.contains($0) }
   }
 
-  public func ruleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet? {
+  /// A rule for a tunnel's hosts is present if a rule for more hosts is.
+  public func has(recorded ruleSet: RuleSet) throws(KernelError) -> Bool {
+    guard let existing = try self.ruleSet(of: ruleSet.owner, ruleSet.role) else { return false }
+    return ruleSet.rules.allSatisfy { rule in
+      guard case .guardTunnel(let wanted) = rule, case .guardTunnel(let found)? = existing.rules.first,
+        let hosts = wanted.peers, let all = found.peers
+      else { return existing.rules.contains(rule) }
+      return wanted.port == found.port && Set(hosts).isSubset(of: all)
+    }
+  }
+
+    public func ruleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet? {
     ruleSets.first { $0.owner == owner && $0.role == role }
   }
 

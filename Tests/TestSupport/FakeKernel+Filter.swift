@@ -8,6 +8,7 @@ extension FakeKernel {
     switch change {
     case .addRules(let ruleSet): try filter.add(ruleSet)
     case .setRules(let ruleSet): try filter.set(ruleSet)
+    case .updateRules(let old, let new): try filter.set(new, after: old)
     case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)
     case .removeReferencePluginRules(let owner, let role, let ips, let zone):
       try filter.removeReferenceRules(of: owner, role, addresses: ips, zone: zone)

@@ -172,13 +172,15 @@ public final class FakeKernel: Kernel {
       state.forwarding.removeAll { $0 == spec || !spec.mac.isZero && $0.isSameEntry(as: spec) }
       state.forwarding.append(spec)
     case .setTunnelTables(let wanted): try setTunnelTables(wanted)
+    case .updateTunnelTables(let update): for step in update.changes { try carryOut(step) }
     case .setChecksumOffload(let name, let isOn):
       if isOn { state.withoutChecksumOffload.remove(name) } else { state.withoutChecksumOffload.insert(name) }
     case .deleteFDB(let spec): state.forwarding.removeAll { $0 == spec }
     case .setSysctls(let settings, let netns):
       for setting in settings { state.sysctls[netns]?[setting.key] = setting.value }
     case .setVLANs(let vlans, let name): state.vlans[name] = vlans
-    case .addRules, .setRules, .removeRules, .removeReferencePluginRules, .removeStaleRules, .enableRouteLocalnet,
+    case .addRules, .setRules, .updateRules, .removeRules, .removeReferencePluginRules, .removeStaleRules,
+      .enableRouteLocalnet,
       .disableRouteLocalnet:
       try changeFilter(change)
     case .awaitRunning, .awaitDAD, .announce, .deleteConntrackEntries, .addLoopbackRoute, .awaitFDBRemoval: break

@@ -35,6 +35,22 @@ struct SetRules: CustomStringConvertible {
   }
 }
 
+/// Replaces the owner's rules of that role, which are known.
+struct UpdateRules: CustomStringConvertible {
+  let old: RuleSet
+  let new: RuleSet
+
+  var description: String { "change packet filter rules of \(new.owner.tag)" }
+
+  func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change] {
+    [.updateRules(from: new, to: old)]
+  }
+
+  func differences<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [String] {
+    try SetRules(ruleSet: new).differences(on: &kernel)
+  }
+}
+
 /// Removes the owner's rules of that role.
 struct RemoveRules: CustomStringConvertible {
   let owner: AttachmentID

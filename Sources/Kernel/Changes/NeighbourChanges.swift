@@ -93,6 +93,27 @@ struct SetTunnelTables: CustomStringConvertible {
     let found = try nilIfLinkMissing { () throws(KernelError) in try kernel.tunnelTables(like: wanted) }
     return wanted.changes(from: found ?? TunnelTables(of: wanted.device)).map { "want: \($0)" }
   }
+
+  func isMade<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> Bool {
+    let found = try nilIfLinkMissing { () throws(KernelError) in try kernel.tunnelTables(like: wanted) }
+    return found.map { wanted.changes(from: $0).isEmpty } ?? wanted.isEmpty
+  }
+}
+
+/// Writes the entries in which two states of a VXLAN device's tables differ.
+struct UpdateTunnelTables: CustomStringConvertible {
+  let update: TunnelTablesUpdate
+
+  var description: String { "change \(update.changes.count) entries of \(update.new.device)" }
+
+  func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change] {
+    [.updateTunnelTables(update.inverse)]
+  }
+
+  func differences<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [String] {
+    let found = try nilIfLinkMissing { () throws(KernelError) in try kernel.tunnelTables(like: update.new) }
+    return update.left(in: found ?? TunnelTables(of: update.new.device)).map { "want: \($0)" }
+  }
 }
 
 extension FDBSpec: CustomStringConvertible {

@@ -42,6 +42,7 @@ public struct CommandLines: Sendable {
     case .setFDB(let spec): [setting(spec)]
     case .deleteFDB(let spec): ["\(bridge) fdb delete \(spec.arguments)"]
     case .setTunnelTables(let tables): try lines(setting: tables, rules: rules)
+    case .updateTunnelTables(let update): try lines(of: update.changes, rules: rules)
     case .setChecksumOffload(let name, let isOn): ["\(prefix(.host))ethtool -K \(name) tx \(isOn ? "on" : "off")"]
     case .setSysctls(let settings, let netns): settings.map { line(setting: $0, on: netns) }
     case .enableRouteLocalnet(let name, _): [line(setting: .routeLocalnet(name, "1"), on: .host)]
@@ -50,7 +51,7 @@ public struct CommandLines: Sendable {
     case .announce(_, let mac, let name): ["# \(change):", "\(ip(.container)) link set dev \(name) address \(mac)"]
     case .deleteConntrackEntries(let connections): lines(forgetting: connections)
     case .addRules(let ruleSet): try rules(ruleSet)
-    case .setRules(let ruleSet): ["# \(change):"] + (try rules(ruleSet))
+    case .setRules(let ruleSet), .updateRules(_, let ruleSet): ["# \(change):"] + (try rules(ruleSet))
     case .deleteLink(let name, let netns): ["\(ip(netns)) link delete dev \(name)"]
     case .deleteUnusedBridge, .deleteUnroutedLink, .awaitRunning, .awaitDAD, .awaitFDBRemoval, .removeRules,
       .removeReferencePluginRules, .removeStaleRules:
