@@ -27,12 +27,34 @@ public protocol EtcdStore: ~Copyable {
   /// Ends the lease and deletes the keys attached to it; no-op if it no longer exists.
   mutating func revoke(_ lease: EtcdLease) throws(CNIError)
 
-  /// Calls `body` with the changes from that revision on, in order, until it returns false or `seconds` have passed.
+  /// Calls `body` with the changes of these ranges, in order, until it returns false or `seconds` have passed.
+  ///
+  /// All changes that have arrived meanwhile are passed at once.
   ///
   /// - Throws: code 11 if the connection ends early. `EtcdEvents.isCompacted` is set if events were lost.
   mutating func watch(
-    _ keys: [EtcdKeys], from revision: Int64, seconds: Int, _ body: (EtcdEvents) throws(CNIError) -> Bool
+    _ ranges: [EtcdWatchRange], seconds: Int, _ body: (EtcdEvents) throws(CNIError) -> Bool
   ) throws(CNIError)
+}
+
+extension EtcdStore where Self: ~Copyable {
+  /// Watches all of these keys from the same revision on.
+  public mutating func watch(
+    _ keys: [EtcdKeys], from revision: Int64, seconds: Int, _ body: (EtcdEvents) throws(CNIError) -> Bool
+  ) throws(CNIError) {
+    try watch(keys.map { EtcdWatchRange($0, from: revision) }, seconds: seconds, body)
+  }
+}
+
+/// Keys to watch, and the first revision whose changes are wanted.
+public struct EtcdWatchRange: Equatable, Sendable {
+  public var keys: EtcdKeys
+  public var start: Int64
+
+  public init(_ keys: EtcdKeys, from start: Int64) {
+    self.keys = keys
+    self.start = start
+  }
 }
 
 /// One key, or all keys with a common prefix.
@@ -88,6 +110,8 @@ public struct EtcdTransaction: Equatable, Sendable {
     case put(String, [UInt8], lease: EtcdLease?)
     case delete(EtcdKeys)
     case read(EtcdKeys)
+    /// Reads only what was written after that revision, without values; what was deleted shows in the count of keys.
+    case readChanges(EtcdKeys, since: Int64)
   }
 
   public var conditions: [Condition]
@@ -109,14 +133,19 @@ public struct EtcdOutcome: Equatable, Sendable {
   public var isSuccess: Bool
   /// The result of each `read` that was carried out, in order.
   public var readResults: [[EtcdPair]]
+  /// For each of these, how many keys there are.
+  public var keyCounts: [Int]
   /// The store's revision; it only grows, except in a cluster that was emptied or restored from a backup.
   public var revision: Int64
   /// The cluster's ID; a restored cluster has another one.
   public var cluster: String
 
-  public init(isSuccess: Bool, readResults: [[EtcdPair]] = [], revision: Int64, cluster: String = "") {
+  public init(
+    isSuccess: Bool, readResults: [[EtcdPair]] = [], keyCounts: [Int]? = nil, revision: Int64, cluster: String = ""
+  ) {
     self.isSuccess = isSuccess
     self.readResults = readResults
+    self.keyCounts = keyCounts ?? readResults.map(\.count)
     self.revision = revision
     self.cluster = cluster
   }
@@ -131,14 +160,25 @@ public struct EtcdEvents: Equatable, Sendable {
   }
 
   public var events: [Event]
-  /// A watch from the next revision on misses nothing; some events may be repeated.
+  /// A watch of all ranges from the next revision on misses nothing; some events may be repeated.
   public var revision: Int64
+  /// For each range, in order: a watch from the next revision on continues after these events.
+  public var revisions: [Int64]
   /// etcd no longer has the requested revision: read everything again.
   public var isCompacted: Bool
 
-  public init(_ events: [Event], revision: Int64, isCompacted: Bool = false) {
+  public init(_ events: [Event], revision: Int64, revisions: [Int64] = [], isCompacted: Bool = false) {
     self.events = events
     self.revision = revision
+    self.revisions = revisions
     self.isCompacted = isCompacted
+  }
+}
+
+extension EtcdEvents {
+  /// Appends events that arrived after these.
+  public mutating func append(_ next: EtcdEvents) {
+    events += next.events
+    (revision, revisions, isCompacted) = (next.revision, next.revisions, next.isCompacted)
   }
 }

@@ -17,12 +17,14 @@ public struct GatewayAnswer: Sendable {
   }
 
   public func outcome() throws(CNIError) -> EtcdOutcome {
-    var readResults: [[EtcdPair]] = []
+    var readResults: [[EtcdPair]] = [], keyCounts: [Int] = []
     for response in try list("responses") where response["response_range"] != nil {
-      readResults.append(try GatewayAnswer(response).member("response_range").pairs())
+      let answer = try GatewayAnswer(response).member("response_range")
+      readResults.append(try answer.pairs())
+      keyCounts.append(Int(try answer.number("count")))
     }
     return EtcdOutcome(
-      isSuccess: try flag("succeeded"), readResults: readResults, revision: try revision(),
+      isSuccess: try flag("succeeded"), readResults: readResults, keyCounts: keyCounts, revision: try revision(),
       cluster: try member("header").text("cluster_id"))
   }
 

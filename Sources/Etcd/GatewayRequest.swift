@@ -114,13 +114,18 @@ extension EtcdTransaction.Operation {
   fileprivate var keys: EtcdKeys {
     switch self {
     case .put(let key, _, _): .one(key)
-    case .delete(let keys), .read(let keys): keys
+    case .delete(let keys), .read(let keys), .readChanges(let keys, _): keys
     }
   }
 
   fileprivate var json: JSONValue {
     switch self {
     case .read(let keys): .object(["request_range": .object(keys.members)])
+    case .readChanges(let keys, let revision):
+      .object([
+        "request_range": .object(
+          keys.members.merging(["min_mod_revision": .int64(revision + 1), "keys_only": .bool(true)]) { $1 })
+      ])
     case .delete(let keys): .object(["request_delete_range": .object(keys.members)])
     case .put(let key, let value, let lease):
       .object([

@@ -6,12 +6,17 @@ public struct GatewayWatch: Sendable {
   /// For each watcher, the revision up to which it has sent everything; each range has a watcher of its own.
   private var lastRevisions: [Int64]
 
+  /// - Parameter ranges: what to watch.
+  public init(_ ranges: [EtcdWatchRange]) {
+    keys = ranges.map(\.keys)
+    lastRevisions = ranges.map { $0.start - 1 }
+  }
+
   /// - Parameters:
   ///   - keys: what to watch.
   ///   - revision: the first whose changes are wanted.
   public init(_ keys: [EtcdKeys], from revision: Int64) {
-    self.keys = keys
-    lastRevisions = keys.map { _ in revision - 1 }
+    self.init(keys.map { EtcdWatchRange($0, from: revision) })
   }
 
   public static let path = "/v3/watch"
@@ -56,7 +61,7 @@ public struct GatewayWatch: Sendable {
     }
     // An answer without events is a progress notification: there are no changes up to its revision.
     lastRevisions[index] = events.isEmpty ? max(last, try answer.revision()) : last
-    return events.isEmpty ? nil : EtcdEvents(events, revision: lastRevisions.min() ?? last)
+    return events.isEmpty ? nil : EtcdEvents(events, revision: lastRevisions.min() ?? last, revisions: lastRevisions)
   }
 
   private func end(_ answer: GatewayAnswer) throws(CNIError) -> EtcdEvents {

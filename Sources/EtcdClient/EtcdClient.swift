@@ -56,9 +56,9 @@ public struct EtcdClient: EtcdStore, ~Copyable {
   }
 
   public mutating func watch(
-    _ keys: [EtcdKeys], from revision: Int64, seconds: Int, _ body: (EtcdEvents) throws(CNIError) -> Bool
+    _ ranges: [EtcdWatchRange], seconds: Int, _ body: (EtcdEvents) throws(CNIError) -> Bool
   ) throws(CNIError) {
-    var watch = GatewayWatch(keys, from: revision), failure: CNIError?
+    var watch = GatewayWatch(ranges), failure: CNIError?
     let purpose = watch.purpose, now = Clock.now
     do throws(GatewayError) {
       try members.follow(

@@ -225,22 +225,48 @@ extension Transfer {
     return lines
   }
 
-  /// Passes the events of a watch to `body` until it returns false or the time is over.
+  /// Passes the events of a watch to `body`, all that wait at once, until it returns false or the time is over.
   mutating func follow(
     _ watch: inout GatewayWatch, _ lines: consuming LineSplitter, until deadline: Clock, _ body: (EtcdEvents) -> Bool
   ) throws(GatewayError) {
     defer { end() }
+    var isOver = false
     while true {
-      while let line = lines.next() {
-        guard let json = Self.json(line) else { throw GatewayError(.refused, "etcd sent a line that is not JSON") }
-        guard let events = try watch.events(in: json) else { continue }
+      if !isOver { isOver = try receiveWaiting(&lines) }
+      if let events = try Self.events(in: &lines, of: &watch) {
         guard body(events), !events.isCompacted else { return }
+        continue
       }
+      guard !isOver else { throw GatewayError(.unavailable, "the connection ended") }
       guard deadline.millisecondsLeft > 0 else { return }
-      let isOver = try advance(milliseconds: deadline.millisecondsLeft)
+      isOver = try advance(milliseconds: deadline.millisecondsLeft)
       lines.append(take())
-      guard !isOver || lines.hasLine else { throw GatewayError(.unavailable, "the connection ended") }
     }
+  }
+
+  /// Receives what has arrived already, at most some megabytes.
+  ///
+  /// - Returns: whether the transfer has ended.
+  private mutating func receiveWaiting(_ lines: inout LineSplitter) throws(GatewayError) -> Bool {
+    for _ in 0..<256 {
+      let isOver = try advance(milliseconds: 0), bytes = take()
+      lines.append(bytes)
+      if isOver || bytes.isEmpty { return isOver }
+    }
+    return false
+  }
+
+  /// The events in all complete lines, up to the end of the watch; `nil` if there are none.
+  private static func events(
+    in lines: inout LineSplitter, of watch: inout GatewayWatch
+  ) throws(GatewayError) -> EtcdEvents? {
+    var all: EtcdEvents?
+    while all?.isCompacted != true, let line = lines.next() {
+      guard let json = json(line) else { throw GatewayError(.refused, "etcd sent a line that is not JSON") }
+      guard let events = try watch.events(in: json) else { continue }
+      if all == nil { all = events } else { all?.append(events) }
+    }
+    return all
   }
 
   private static func json(_ bytes: [UInt8]) -> JSONValue? {
@@ -250,16 +276,24 @@ extension Transfer {
 
 /// Cuts a stream into lines.
 struct LineSplitter {
-  private(set) var rest: [UInt8] = []
+  private var bytes: [UInt8] = []
+  /// Where the first line that was not returned yet begins.
+  private var start = 0
 
-  var hasLine: Bool { rest.contains(UInt8(ascii: "\n")) }
+  var rest: [UInt8] { Array(bytes[start...]) }
 
-  mutating func append(_ bytes: [UInt8]) { rest += bytes }
+  var hasLine: Bool { bytes[start...].contains(UInt8(ascii: "\n")) }
+
+  mutating func append(_ new: [UInt8]) {
+    if start > 0 { bytes.removeSubrange(..<start) }
+    start = 0
+    bytes += new
+  }
 
   /// The next complete line; `nil` if there is none yet.
   mutating func next() -> [UInt8]? {
-    guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
-    defer { rest.removeSubrange(...end) }
-    return Array(rest[..<end])
+    guard let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+    defer { start = end + 1 }
+    return Array(bytes[start..<end])
   }
 }

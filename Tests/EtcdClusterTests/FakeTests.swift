@@ -33,6 +33,7 @@ import Testing
       EtcdTransaction([one, .delete(.prefixed("/a/"))]),
       EtcdTransaction([.delete(.one("/a/1")), .delete(.one("/a/1"))]),
       EtcdTransaction(where: [.isPresent("/none")], [one, one], otherwise: []), EtcdTransaction(many),
+      EtcdTransaction([.readChanges(.prefixed("/a/"), since: 0), .readChanges(.prefixed("/a/"), since: .max - 1)]),
       EtcdTransaction([]), EtcdTransaction([all, .delete(.prefixed("/a/")), all]),
       EtcdTransaction([.put("/a/3", [], lease: EtcdLease(id: 77))]),
     ]
@@ -65,7 +66,7 @@ import Testing
     do throws(CNIError) {
       let outcome = try store.transact(transaction)
       let found = outcome.readResults.map { $0.map { description(of: .put($0), from: first) } }
-      return "\(outcome.isSuccess) \(outcome.revision - first) \(found)"
+      return "\(outcome.isSuccess) \(outcome.revision - first) \(found) \(outcome.keyCounts)"
     } catch { return "code \(error.code.rawValue)" }
   }
 

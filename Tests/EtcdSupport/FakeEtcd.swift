@@ -26,7 +26,7 @@ public struct FakeEtcd: EtcdStore, Sendable {
     case grantLease(seconds: Int)
     case keepAlive(EtcdLease)
     case revoke(EtcdLease)
-    case watch([EtcdKeys], from: Int64)
+    case watch([EtcdWatchRange])
   }
 
   private final class Shared: Sendable {
@@ -35,8 +35,10 @@ public struct FakeEtcd: EtcdStore, Sendable {
   }
 
   private let shared = Shared()
+  /// Whether a watch passes all waiting events at once, as a slow reader of a real cluster gets them.
+  private let batches: Bool
 
-  public init() {}
+  public init(batches: Bool = false) { self.batches = batches }
 
   // MARK: access for tests
 
@@ -112,19 +114,25 @@ public struct FakeEtcd: EtcdStore, Sendable {
   }
 
   public mutating func watch(
-    _ keys: [EtcdKeys], from revision: Int64, seconds: Int, _ body: (EtcdEvents) throws(CNIError) -> Bool
+    _ ranges: [EtcdWatchRange], seconds: Int, _ body: (EtcdEvents) throws(CNIError) -> Bool
   ) throws(CNIError) {
-    var next = revision
+    var ranges = ranges
     repeat {
-      if let compacted = shared.state.withLock({ $0.compacted }), next <= compacted {
+      if let compacted = shared.state.withLock({ $0.compacted }), ranges.contains(where: { $0.start <= compacted }) {
         _ = try body(EtcdEvents([], revision: compacted, isCompacted: true))
         return
       }
-      while let events = shared.state.withLock({ $0.events(of: keys, from: next) }) {
-        next = events.revision + 1
+      while var events = nextEvents(of: ranges) {
+        // What another client changes meanwhile waits for the next call of `body`.
+        while batches, let more = nextEvents(of: ranges.starting(after: events)) { events.append(more) }
+        ranges = ranges.starting(after: events)
         guard try body(events) else { return }
       }
-    } while try goesOn(.watch(keys, from: next))
+    } while try goesOn(.watch(ranges))
+  }
+
+  private func nextEvents(of ranges: [EtcdWatchRange]) -> EtcdEvents? {
+    shared.state.withLock { $0.events(of: ranges) }
   }
 
   // MARK: fates
@@ -179,4 +187,10 @@ public struct FakeEtcd: EtcdStore, Sendable {
   }
 
   private static let silence = CNIError(.tryAgainLater, "etcd: no quorum answers")
+}
+
+extension [EtcdWatchRange] {
+  fileprivate func starting(after events: EtcdEvents) -> [EtcdWatchRange] {
+    zip(self, events.revisions).map { EtcdWatchRange($0.keys, from: $1 + 1) }
+  }
 }

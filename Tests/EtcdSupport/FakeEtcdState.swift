@@ -31,10 +31,16 @@ struct FakeEtcdState {
     for case .put(let key, _, let lease?) in operations where leases[lease] == nil {
       throw CNIError(.tryAgainLater, "etcd: write \(key): etcdserver: requested lease not found")
     }
-    var found: [[EtcdPair]] = [], events: [EtcdEvents.Event] = []
+    var found: [[EtcdPair]] = [], counts: [Int] = [], events: [EtcdEvents.Event] = []
     for operation in operations {
       switch operation {
-      case .read(let keys): found.append(find(keys))
+      case .read(let keys):
+        found.append(find(keys))
+        counts.append(find(keys).count)
+      case .readChanges(let keys, let revision):
+        let changed = find(keys).filter { $0.modified > revision }
+        found.append(changed.map { EtcdPair($0.key, [], modified: $0.modified, lease: $0.lease) })
+        counts.append(find(keys).count)
       case .put(let key, let value, let lease):
         let pair = EtcdPair(key, value, modified: revision + 1, lease: lease)
         pairs[key] = pair
@@ -43,7 +49,8 @@ struct FakeEtcdState {
       }
     }
     keep(events)
-    return EtcdOutcome(isSuccess: isSuccess, readResults: found, revision: revision, cluster: "\(cluster)")
+    return EtcdOutcome(
+      isSuccess: isSuccess, readResults: found, keyCounts: counts, revision: revision, cluster: "\(cluster)")
   }
 
   private func holds(_ condition: EtcdTransaction.Condition) -> Bool {
@@ -111,11 +118,18 @@ struct FakeEtcdState {
 
   // MARK: history
 
-  /// The first events of these keys from that revision on; `nil` if there are none.
-  func events(of keys: [EtcdKeys], from start: Int64) -> EtcdEvents? {
-    for moment in history where moment.revision >= start {
-      let events = moment.events.filter { event in keys.contains { $0.holds(event.key) } }
-      if !events.isEmpty { return EtcdEvents(events, revision: moment.revision) }
+  /// The first events of these ranges; `nil` if there are none.
+  func events(of ranges: [EtcdWatchRange]) -> EtcdEvents? {
+    for moment in history {
+      let events = moment.events.filter { event in
+        ranges.contains { moment.revision >= $0.start && $0.keys.holds(event.key) }
+      }
+      guard !events.isEmpty else { continue }
+      // As etcd, which sends nothing for a range without changes.
+      let revisions = ranges.map { range in
+        events.contains { range.keys.holds($0.key) } ? max(range.start - 1, moment.revision) : range.start - 1
+      }
+      return EtcdEvents(events, revision: revisions.min() ?? moment.revision, revisions: revisions)
     }
     return nil
   }

@@ -30,7 +30,7 @@ import Testing
           + #"{"type":"DELETE","kv":{"key":"L2I=","mod_revision":"4"}}"#))
     let pair = EtcdPair("/a", [49], modified: 3, lease: EtcdLease(id: 7))
     // The revision of the last event, not of the store: events in between may still arrive.
-    #expect(received == EtcdEvents([.put(pair), .deleted("/b")], revision: 4))
+    #expect(received == EtcdEvents([.put(pair), .deleted("/b")], revision: 4, revisions: [4]))
   }
 
   @Test func `the revision of a watch is that of its slowest watcher`() throws {
@@ -41,7 +41,15 @@ import Testing
     let progress = try line(#"{"result":{"header":{"revision":"40"},"watch_id":"3"}}"#)
     #expect(try watch.events(in: progress) == nil)
     #expect(try watch.events(in: events(2, 41, pair(41)))?.revision == 20)
-    #expect(try watch.events(in: events(1, 42, pair(42)))?.revision == 40)
+    let last = try watch.events(in: events(1, 42, pair(42)))
+    #expect(last?.revision == 40 && last?.revisions == [42, 41, 40])
+  }
+
+  @Test func `a watch of several ranges begins each where it ended`() {
+    let watch = GatewayWatch([EtcdWatchRange(.one("/a"), from: 5), EtcdWatchRange(.one("/b"), from: 9)])
+    let requests = String(decoding: watch.body, as: UTF8.self).split(separator: "\n")
+    #expect(requests.map { $0.contains(#""start_revision":"5""#) } == [true, false])
+    #expect(requests.map { $0.contains(#""start_revision":"9""#) } == [false, true])
   }
 
   @Test func `a watch reports compaction`() throws {
