@@ -18,13 +18,16 @@ class Etcd:
 
     def __init__(self, host, address):
         self.host, self.endpoint = host, f"http://{address}:{PROXY}"
+        # Without the proxy, from the host itself.
+        self.direct = f"http://127.0.0.1:{CLIENTS}"
 
     def __enter__(self):
         inside = ["ip", "netns", "exec", self.host.name]
         self.log = open(SCRATCH / "etcd.log", "w")
         # In memory, because only calls are counted, not the time of a disk.
         self.server = subprocess.Popen(
-            [*inside, "etcd", "--data-dir", SCRATCH / "etcd", "--listen-client-urls", f"http://127.0.0.1:{CLIENTS}",
+            [*inside, "etcd", "--data-dir", SCRATCH / f"etcd-{self.host.name}",
+             "--listen-client-urls", f"http://127.0.0.1:{CLIENTS}",
              "--advertise-client-urls", f"http://127.0.0.1:{CLIENTS}",
              "--listen-peer-urls", f"http://127.0.0.1:{PEERS}"],
             stdout=self.log, stderr=subprocess.STDOUT)

@@ -10,6 +10,7 @@ import time
 from contestants import SCRATCH
 from etcd import Etcd
 from hosts import Host, shell, wire
+from sync import measure_sync
 
 PLUGIN = "overlay-vxlan"
 # The plugin and a manual VXLAN in each mode, and the plugin without its packet filter.
@@ -34,6 +35,8 @@ class OverlayResults:
         self.changes = {}
         # The number of each etcd call, by operation; in this order.
         self.calls = {}
+        # ADDs and the watch with few and with many hosts in etcd.
+        self.sync = None
 
     def median(self, measure):
         return statistics.median(self.times[measure])
@@ -222,4 +225,6 @@ def measure_overlay(directory, progress):
     measure_peers(results, directory)
     progress("overlays: etcd")
     measure_etcd(results, directory)
+    progress("overlays: many hosts in etcd")
+    results.sync = measure_sync(directory)
     return results
