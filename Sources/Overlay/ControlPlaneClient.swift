@@ -38,6 +38,37 @@ public protocol ControlPlaneClient {
 
   /// Whether a process on this host watches the network in etcd and updates the tunnel tables.
   func isWatched(_ network: NetworkName) -> Bool
+
+  /// What the network's tables on this host were written from; `nil` if that is not known.
+  func writtenTables(of network: NetworkName) -> WrittenTables?
+
+  /// Records what the tables were written from; without a record the next ADD reads everything.
+  func record(_ tables: WrittenTables, of network: NetworkName)
+
+  /// Deletes that record; no-op if there is none.
+  func forgetTables(of network: NetworkName)
+
+  /// What etcd has now for that source, if its entries are still the same and this host's is complete; else `nil`.
+  ///
+  /// One request for one key if nothing at all was written, else two.
+  ///
+  /// - Throws: code 11 if etcd has no quorum.
+  func unchangedSource(
+    since source: WrittenTables.Source, _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost
+  ) throws(CNIError) -> WrittenTables.Source?
+
+  /// The hash of a peers file's content; `nil` if it cannot be read.
+  func hash(ofFile path: String) -> UInt64?
+}
+
+extension ControlPlaneClient {
+  public func writtenTables(of network: NetworkName) -> WrittenTables? { nil }
+  public func record(_ tables: WrittenTables, of network: NetworkName) {}
+  public func forgetTables(of network: NetworkName) {}
+  public func unchangedSource(
+    since source: WrittenTables.Source, _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost
+  ) -> WrittenTables.Source? { nil }
+  public func hash(ofFile path: String) -> UInt64? { nil }
 }
 
 /// This host as the network's other hosts see it.

@@ -14,6 +14,8 @@ public struct ControlPlaneState: Equatable, Sendable {
   public var vtepMAC: MACAddress?
   /// All other hosts; never this one.
   public var peers: [OverlayPeer] = []
+  /// What an ADD has read this from; `nil`: nothing that a later ADD could find unchanged.
+  public var source: WrittenTables.Source?
 
   public init() {}
 }

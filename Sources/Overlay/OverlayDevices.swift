@@ -135,7 +135,7 @@ extension VXLAN {
 }
 
 extension OverlaySettings {
-  fileprivate var knowsIPv6Endpoints: Bool {
+  var knowsIPv6Endpoints: Bool {
     mode == .l2 && controlState.peers.contains { $0.endpoints.contains { $0.address.family == .v6 } }
   }
 }

@@ -8,6 +8,8 @@ public struct OverlayInput: Sendable {
   /// This host's underlay address.
   public let local: IPAddress
   public let controlState: ControlPlaneState
+  /// The devices whose tables are as the whole control plane wants them; then `controlState` has only the first peers.
+  var written: WrittenDevices?
 
   public init(_ config: OverlayConfig, local: IPAddress, _ controlState: ControlPlaneState) {
     self.config = config
@@ -21,9 +23,13 @@ public struct OverlayInput: Sendable {
   ///   - config: the configuration.
   ///   - local: this host's underlay address.
   ///   - listed: all hosts, with or without this one.
-  private init(_ config: OverlayConfig, local: IPAddress, listed: [OverlayPeer]) {
+  ///   - source: what the list was read from; `nil`: nothing that a later ADD could find unchanged.
+  private init(
+    _ config: OverlayConfig, local: IPAddress, listed: [OverlayPeer], from source: WrittenTables.Source? = nil
+  ) {
     var controlState = ControlPlaneState()
-    controlState.ownSubnets = listed.filter { $0.vtep == local }.flatMap { $0.subnets }
+    controlState.source = source
+    controlState.ownSubnets = listed.filter { $0.vtep == local }.flatMap(\.subnets)
     controlState.peers = listed.filter { $0.vtep != local }
     self.init(config, local: local, controlState)
   }
@@ -41,10 +47,13 @@ public struct OverlayInput: Sendable {
     _ config: OverlayConfig, _ control: some ControlPlaneClient, of network: NetworkName, for command: Command,
     on kernel: inout K
   ) throws(CNIError) {
+    let source = config.listSource(control)
     let listed = try config.listedPeers(control)
     let local = try kernel.underlayAddress(config, peers: listed.map { $0.vtep }, for: command)
     guard case .etcd(let plane) = config.controlPlane else {
-      self.init(config, local: local, listed: listed)
+      // A file that was replaced meanwhile is not known.
+      self.init(
+        config, local: local, listed: listed, from: source == config.listSource(control) ? source : nil)
       return
     }
     var controlState = try control.consult(plane, of: network, as: config.host(at: local), for: command) {
@@ -100,6 +109,14 @@ extension OverlayConfig {
       network: network)
   }
 
+  /// The hash of the list of peers; `nil` for another control plane, or if the file cannot be read.
+  func listSource(_ control: some ControlPlaneClient) -> WrittenTables.Source? {
+    guard case .fixed(_, let file) = controlPlane, let (_, plane) = document.member("controlPlane") else { return nil }
+    let hash = FNV1a(plane.bytes).mixed
+    guard let file else { return .list(hash) }
+    return control.hash(ofFile: file).map { .list((hash ^ $0).mixed) }
+  }
+
   fileprivate func listedPeers(_ control: some ControlPlaneClient) throws(CNIError) -> [OverlayPeer] {
     guard case .fixed(let listed, let file) = controlPlane else { return [] }
     return try listed + (file.map { (path) throws(CNIError) in try control.peers(inFile: path) } ?? [])
@@ -124,7 +141,7 @@ extension Kernel where Self: ~Copyable {
   /// This host's underlay address.
   ///
   /// - Throws: code 7, for STATUS 50, if no address is given and none can be derived, or if the host lacks the given one.
-  fileprivate mutating func underlayAddress(
+  mutating func underlayAddress(
     _ config: OverlayConfig, peers: [IPAddress], for command: Command
   ) throws(CNIError) -> IPAddress {
     let code: CNIError.Code = command == .status ? .notAvailable : .invalidNetworkConfig

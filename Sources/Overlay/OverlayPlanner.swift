@@ -35,6 +35,7 @@ public struct OverlayPlanner {
   ///
   /// - Throws: code 7 if the attachment cannot be made on this host.
   public func plan() throws(CNIError) -> AttachmentPlan {
+    if let written = settings.written, !written.areThose(of: devices) { throw WrittenDevices.areGone }
     try devices.check()
     let mtu = try devices.checkedMTU()
     try addresses.check(mtu: mtu)
@@ -130,7 +131,8 @@ public struct OverlayPlanner {
   }
 
   private func tables(_ gateways: [IPPrefix]) -> [Change] {
-    settings.tables(devices.names, hostState, gateways: gateways.map { $0.address }).map { [.setTunnelTables($0)] }
+    guard settings.written == nil else { return [] }
+    return settings.tables(devices.names, hostState, gateways: gateways.map(\.address)).map { [.setTunnelTables($0)] }
       ?? []
   }
 

@@ -5,6 +5,8 @@ public import NetTypes
 /// Updates a network's devices and tunnel tables on a host from its control plane, without an attachment.
 public struct OverlayReconciler {
   private let devices: OverlayDevices
+  /// The entries that the other hosts need; `nil` if this plugin does not fill the tables.
+  private let tables: TunnelTables?
 
   /// Reads the state of a host.
   ///
@@ -16,8 +18,14 @@ public struct OverlayReconciler {
   public init<K: Kernel & ~Copyable>(
     _ settings: OverlaySettings, of network: NetworkName, on kernel: inout K
   ) throws(KernelError) {
-    devices = OverlayDevices(
-      settings: settings, hostState: try OverlayHostState(settings, of: network, on: &kernel), network: network)
+    self.init(
+      OverlayDevices(
+        settings: settings, hostState: try OverlayHostState(settings, of: network, on: &kernel), network: network))
+  }
+
+  private init(_ devices: OverlayDevices) {
+    self.devices = devices
+    tables = devices.settings.tables(devices.names, devices.hostState, gateways: [])
   }
 
   /// Changes that write only entries that differ; none if the network has no devices on this host.
@@ -26,8 +34,39 @@ public struct OverlayReconciler {
   public func changes() throws(CNIError) -> [Change] {
     guard devices.hostState.bridge != nil, devices.hostState.vxlan != nil else { return [] }
     try devices.check()
-    let tables = devices.settings.tables(devices.names, devices.hostState, gateways: [])
     return devices.tunnelGuardChanges + devices.states + (tables.map { [.setTunnelTables($0)] } ?? [])
+  }
+
+  /// The same network with other peers.
+  ///
+  /// - Parameters:
+  ///   - settings: the settings, with newer data from the control plane.
+  ///   - kernel: the host: whether the devices are still those that were read.
+  /// - Returns: `nil` if more than the peers differs, so that the host must be read again.
+  /// - Throws: the kernel's error.
+  public func followed<K: Kernel & ~Copyable>(
+    by settings: OverlaySettings, on kernel: inout K
+  ) throws(KernelError) -> OverlayReconciler? {
+    guard devices.canFollow(settings), try devices.areUnchanged(on: &kernel) else { return nil }
+    var next = devices
+    next.settings = settings
+    return OverlayReconciler(next)
+  }
+
+  /// Changes from this state, which the host has, to the state of `next`, without a look at entries.
+  ///
+  /// - Throws: code 7 for peers that do not fit the devices.
+  public func changes(to next: OverlayReconciler) throws(CNIError) -> [Change] {
+    try next.devices.check()
+    var changes: [Change] = []
+    if let old = devices.tunnelGuard, let new = next.devices.tunnelGuard, old != new {
+      changes.append(.updateRules(from: old, to: new))
+    }
+    if let tables, let wanted = next.tables {
+      let update = TunnelTablesUpdate(from: tables, to: wanted)
+      if !update.isEmpty { changes.append(.updateTunnelTables(update)) }
+    }
+    return changes
   }
 
   /// The reason why no ADD can succeed now; `nil` if there is none.
@@ -80,5 +119,33 @@ extension OverlaySettings {
       let families = mode == .l3 ? peer.subnets.map { $0.family } : peer.endpoints.map { $0.address.family }
       return count + families.count { $0 == family }
     }
+  }
+}
+
+extension OverlayDevices {
+  /// Whether only peers differ, and nothing must be looked up for them.
+  fileprivate func canFollow(_ other: OverlaySettings) -> Bool {
+    guard hostState.bridge != nil, hostState.vxlan != nil, settings.ownsTables, !settings.routesDirectly,
+      settings.knowsIPv6Endpoints || !other.knowsIPv6Endpoints
+    else { return false }
+    var other = other
+    other.controlState.peers = settings.controlState.peers
+    return other == settings
+  }
+
+  /// Whether the host still has these devices, with the same addresses.
+  fileprivate func areUnchanged<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> Bool {
+    guard try kernel.link(names.bridge, on: .host)?.isSame(as: hostState.bridge) == true,
+      try kernel.link(names.vxlan, on: .host)?.isSame(as: hostState.vxlan) == true
+    else { return false }
+    return try kernel.addresses(of: names.bridge, on: .host) == hostState.gatewayAddresses
+  }
+}
+
+extension LinkInfo {
+  /// Whether it is the same link, with entries that no change of it has removed.
+  fileprivate func isSame(as other: LinkInfo?) -> Bool {
+    guard let other else { return false }
+    return index == other.index && mac == other.mac && isUp && other.isUp && master == other.master
   }
 }

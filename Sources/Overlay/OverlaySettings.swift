@@ -25,6 +25,8 @@ public struct OverlaySettings: Equatable, Sendable {
   /// The network's prefixes on all hosts.
   public var network: [IPPrefix]
   public var controlState: ControlPlaneState
+  /// The devices whose tables need no change; `nil`: they must be compared.
+  var written: WrittenDevices?
   /// Whether this plugin fills the tunnel tables; with multicast and EVPN it does not.
   public var ownsTables: Bool
   /// Whether a routing daemon announces the containers to other hosts (EVPN).
@@ -64,6 +66,7 @@ public struct OverlaySettings: Equatable, Sendable {
     mode = try config.checkedMode()
     local = input.local
     controlState = input.controlState
+    written = input.written
     tunnel = try config.tunnel(from: local, controlState)
     dev = config.dev
     vtepMAC = config.vtepMAC ?? controlState.vtepMAC ?? MACAddress(forTunnelOf: tunnel.vni, from: local)

@@ -20,9 +20,9 @@ extension OverlayCommand {
         renews this host's lease, if it has one. Sets the entries and routes of the VXLAN device that differ. Skips \
         networks that have had no container on this host. Without arguments for every network.
 
-        With --watch it runs until it is stopped: it applies changes in etcd at once, renews leases after a third of \
-        their time, and reads files and configurations again every --interval seconds. While etcd does not answer, \
-        nothing is changed. The systemd unit for it is swift-cni-overlay.service.
+        With --watch it runs until it is stopped: it applies changes in etcd at once, all that are waiting together, \
+        renews leases after a third of their time, and reads files and configurations again every --interval seconds. \
+        While etcd does not answer, nothing is changed. The systemd unit for it is swift-cni-overlay.service.
         """)
 
     @OptionGroup var common: CommonOptions

@@ -20,15 +20,47 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     let input = try onHost { (kernel) throws(CNIError) in
       try OverlayInput(network.config, control, of: network.name, for: .add, on: &kernel)
     }
-    return try apply(input, network)
+    return try apply(input, network).count
   }
 
-  /// Applies a state that was read before.
+  /// Applies a state that was read before, and repairs what other programs have changed.
   func apply(
     _ controlState: ControlPlaneState, of network: OverlayNetwork, from local: IPAddress
-  ) throws(CNIError) -> Int {
+  ) throws(CNIError) -> Applied {
+    try apply(OverlayInput(network.config, local: local, controlState), network)
+  }
+
+  /// Writes the differences between two states, without reading entries; looks at the whole host if that is not enough.
+  ///
+  /// - Parameters:
+  ///   - controlState: the newer state.
+  ///   - last: what was applied last; `nil`: unknown.
+  ///   - network: the network.
+  ///   - local: this host's underlay address.
+  /// - Returns: what was applied.
+  /// - Throws: the error of the first change that failed; all changes are rolled back then.
+  func apply(
+    _ controlState: ControlPlaneState, after last: OverlayReconciler?, of network: OverlayNetwork, from local: IPAddress
+  ) throws(CNIError) -> Applied {
     let input = OverlayInput(network.config, local: local, controlState)
-    return try apply(input, network)
+    guard let last else { return try apply(input, network) }
+    let settings = try OverlaySettings(input, RuntimeKeys(), CNIArguments(""))
+    var transaction = try begin()
+    let next = try convertingErrors { () throws(KernelError) in
+      try last.followed(by: settings, on: &transaction.kernel)
+    }
+    guard let next else { return try apply(settings, network, in: transaction) }
+    let changes = try last.changes(to: next)
+    try carryingOut(in: &transaction) { (transaction) throws(KernelError) in
+      for change in changes { try transaction.apply(change) }
+    }
+    return Applied(count: changes.entryCount, state: next)
+  }
+
+  /// What was applied, and how many entries differed.
+  struct Applied {
+    var count: Int
+    var state: OverlayReconciler
   }
 
   /// This host as the network's other hosts see it.
@@ -40,16 +72,38 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     return try network.config.host(at: local)
   }
 
-  private func apply(_ input: OverlayInput, _ network: OverlayNetwork) throws(CNIError) -> Int {
+  private func apply(_ input: OverlayInput, _ network: OverlayNetwork) throws(CNIError) -> Applied {
     let settings = try OverlaySettings(input, RuntimeKeys(), CNIArguments(""))
-    var transaction = Transaction(try openHost())
-    // The host must not change between the look and the changes.
-    try convertingErrors { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: true) }
-    let reconciler = try convertingErrors { () throws(KernelError) in
+    return try apply(settings, network, in: begin())
+  }
+
+  private func apply(
+    _ settings: OverlaySettings, _ network: OverlayNetwork, in transaction: consuming Transaction<LiveKernel>
+  ) throws(CNIError) -> Applied {
+    let state = try convertingErrors { () throws(KernelError) in
       try OverlayReconciler(settings, of: network.name, on: &transaction.kernel)
     }
-    let changes = try reconciler.changes()
-    do throws(KernelError) { return try apply(changes, in: &transaction) } catch {
+    let changes = try state.changes()
+    var count = 0
+    try carryingOut(in: &transaction) { (transaction) throws(KernelError) in
+      count = try apply(changes, in: &transaction)
+    }
+    return Applied(count: count, state: state)
+  }
+
+  /// Locks the host, which must not change between the look and the changes.
+  private func begin() throws(CNIError) -> Transaction<LiveKernel> {
+    var transaction = Transaction(try openHost())
+    try convertingErrors { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: true) }
+    return transaction
+  }
+
+  /// Runs `body`; rolls back its changes if it fails.
+  private func carryingOut(
+    in transaction: inout Transaction<LiveKernel>,
+    _ body: (inout Transaction<LiveKernel>) throws(KernelError) -> Void
+  ) throws(CNIError) {
+    do throws(KernelError) { try body(&transaction) } catch {
       for leftover in transaction.rollBack() { warn("not rolled back: \(leftover)") }
       throw CNIError(error)
     }
@@ -82,6 +136,15 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   private func openHost() throws(CNIError) -> LiveKernel<HostFilter> {
     do throws(KernelError) { return try LiveKernel.open(containerNamespace: nil, filter: HostFilter()) } catch {
       throw CNIError(error)
+    }
+  }
+}
+
+extension [Change] {
+  /// The number of entries that the changes write; rules count as one.
+  fileprivate var entryCount: Int {
+    reduce(0) { count, change in
+      if case .updateTunnelTables(let update) = change { count + update.changes.count } else { count + 1 }
     }
   }
 }

@@ -104,42 +104,72 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
 
 /// The networks with the same etcd cluster.
 private struct Cluster<Store: EtcdStore & ~Copyable> {
+  /// After changes the watch rests for so many times what they took, so that it uses a part of one core only.
+  private static var rest: Int { 9 }
+
   let etcd: EtcdConfig
-  var networks: [(network: OverlayNetwork, local: IPAddress?)] = []
-  var watcher: EtcdWatcher<Store>
+  private var networks: [FollowedNetwork] = []
+  private var watcher: EtcdWatcher<Store>
+
+  private init(_ etcd: EtcdConfig, _ host: OverlaySync<Store>) {
+    self.etcd = etcd
+    watcher = EtcdWatcher(host.control, at: etcd, rest: Self.rest)
+  }
 
   static func all(of networks: [OverlayNetwork], _ host: OverlaySync<Store>) -> [Cluster] {
     var clusters: [Cluster] = []
     for network in networks {
       guard let plane = network.etcdPlane else { continue }
       let index = clusters.firstIndex { $0.etcd == plane.etcd } ?? clusters.count
-      if index == clusters.count {
-        clusters.append(Cluster(etcd: plane.etcd, watcher: EtcdWatcher(host.control, at: plane.etcd)))
-      }
-      clusters[index].networks.append((network, nil))
+      if index == clusters.count { clusters.append(Cluster(plane.etcd, host)) }
+      clusters[index].networks.append(FollowedNetwork(network: network))
     }
     return clusters
   }
 
   mutating func follow(seconds: Int, _ host: OverlaySync<Store>) throws(CNIError) {
-    for (index, entry) in networks.enumerated() {
-      guard let plane = entry.network.etcdPlane else { continue }
+    for index in networks.indices {
+      guard let plane = networks[index].network.etcdPlane else { continue }
       // This host's address may have changed.
-      let own = try host.host(in: entry.network)
-      if entry.local != own.local {
-        _ = try watcher.begin(entry.network.name, plane, as: own)
+      let own = try host.host(in: networks[index].network)
+      if networks[index].local != own.local {
+        _ = try watcher.begin(networks[index].network.name, plane, as: own)
         networks[index].local = own.local
       }
       // Also repairs what other programs have changed meanwhile.
-      if let local = networks[index].local, let controlState = watcher.controlState(of: entry.network.name) {
-        report(entry.network, try host.apply(controlState, of: entry.network, from: local))
+      networks[index].applied = nil
+      if let controlState = watcher.controlState(of: networks[index].network.name) {
+        try networks[index].apply(controlState, host)
       }
     }
-    let watched = networks
+    // `watcher` is busy during the callback, so it must not change `self`.
+    var followed = networks
+    defer { networks = followed }
     try watcher.follow(seconds: seconds) { (name, controlState) throws(CNIError) in
-      guard let entry = watched.first(where: { $0.network.name == name }), let local = entry.local else { return }
-      report(entry.network, try host.apply(controlState, of: entry.network, from: local))
+      guard let index = followed.firstIndex(where: { $0.network.name == name }) else { return }
+      try followed[index].apply(controlState, host)
     }
+  }
+}
+
+/// A network that is followed, and what was applied of it last.
+private struct FollowedNetwork {
+  let network: OverlayNetwork
+  /// This host's underlay address.
+  var local: IPAddress?
+  /// `nil`: unknown, so the whole host is compared.
+  var applied: OverlayReconciler?
+
+  mutating func apply<Store: EtcdStore & ~Copyable>(
+    _ controlState: ControlPlaneState, _ host: OverlaySync<Store>
+  ) throws(CNIError) {
+    guard let local else { return }
+    let last = applied
+    // If it fails, the host's state is unknown.
+    applied = nil
+    let now = try host.apply(controlState, after: last, of: network, from: local)
+    applied = now.state
+    report(network, now.count)
   }
 }
 

@@ -29,8 +29,34 @@ struct OverlayPlugin<Control: ControlPlaneClient, Host: Kernel & ~Copyable>: Plu
 
   func add(_ call: Call<OverlayConfig>, commit: Commit) throws(CNIError) {
     var transaction = try main.begin(call)
+    if !call.isDryRun, try addToWrittenTables(call, in: &transaction, commit: commit) { return }
     let input = try OverlayInput(
       call.config, control, of: call.owner.network, for: call.isDryRun ? .check : .add, on: &transaction.kernel)
+    try attach(call, input, in: &transaction, commit: commit)
+    guard !call.isDryRun else { return }
+    do throws(CNIError) { try input.recordTables(control, of: call.owner.network, on: &transaction.kernel) } catch {
+      warn("the next ADD compares every entry: \(error)")
+    }
+  }
+
+  /// ADD without a look at each of the other hosts, if none of them has changed since the last ADD.
+  ///
+  /// - Returns: whether the attachment was made; if not, nothing was changed.
+  private func addToWrittenTables(
+    _ call: Call<OverlayConfig>, in transaction: inout Transaction<Host>, commit: Commit
+  ) throws(CNIError) -> Bool {
+    let written = try OverlayInput.written(call.config, control, of: call.owner.network, on: &transaction.kernel)
+    guard let input = written else { return false }
+    do throws(CNIError) { try attach(call, input, in: &transaction, commit: commit) } catch {
+      guard error == WrittenDevices.areGone else { throw error }
+      return false
+    }
+    return true
+  }
+
+  private func attach(
+    _ call: Call<OverlayConfig>, _ input: OverlayInput, in transaction: inout Transaction<Host>, commit: Commit
+  ) throws(CNIError) {
     let settings = try OverlaySettings(input, call.keys, call.arguments())
     try main.attach(
       call, settings, addresses: .ipam(input: input.ipamInput), after: call.previous, in: &transaction
@@ -58,6 +84,8 @@ struct OverlayPlugin<Control: ControlPlaneClient, Host: Kernel & ~Copyable>: Plu
   func collectGarbage(
     _ network: NetworkCall<OverlayConfig>, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError) {
+    // The devices are removed with the last attachment.
+    if valid.isEmpty { control.forgetTables(of: network.name) }
     try main.collectGarbage(network, valid: valid) { () throws(CNIError) in
       guard case .etcd(let plane) = network.config.controlPlane else { return }
       try control.collectGarbage(of: network.name, plane, valid: valid)

@@ -26,6 +26,51 @@ import Testing
     }
   }
 
+  /// One host comes and goes, another one changes three times, and a third goes.
+  @Test func `changes that have waited are reported once, with the last state of each host`() throws {
+    try World.use(batches: true) { world in
+      let keys = (7...9).map { "\(prefix)/subnets/10.5.\($0).0-24" }
+      func entry(_ number: Int, _ mac: String) -> String {
+        peer.replacing("0.2.9", with: "0.2.\(number)").replacing("00:09", with: mac)
+      }
+      try world.store.put(configKey, flannelConfig)
+      try world.store.put(keys[2], peer)
+      var watcher = EtcdWatcher(world.control("a"), at: world.plane.etcd)
+      #expect(try watcher.begin(net, world.plane, as: one).peers.count == 1)
+      try world.store.put(keys[0], entry(7, "00:07"))
+      try world.store.delete(.one(keys[0]))
+      for mac in ["00:01", "00:02", "00:03"] { try world.store.put(keys[1], entry(8, mac)) }
+      try world.store.delete(.one(keys[2]))
+      var reported: [[OverlayPeer]] = []
+      try watcher.follow(seconds: 5) { (_, controlState) in reported.append(controlState.peers) }
+      #expect(
+        reported == [
+          [OverlayPeer(parsed("192.0.2.8"), vtepMAC: parsed("02:00:00:00:00:03"), subnets: prefixes("10.5.8.0/24"))]
+        ])
+      // What a new watch reads is the same.
+      var fresh = EtcdWatcher(world.control("a"), at: world.plane.etcd)
+      #expect(try fresh.begin(net, world.plane, as: one) == watcher.controlState(of: net))
+    }
+  }
+
+  @Test func `after changes a watch continues where it was and reads no entry again`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      var watcher = EtcdWatcher(world.control("a"), at: world.plane.etcd)
+      _ = try watcher.begin(net, world.plane, as: one)
+      world.store.next(put(key, peer), .asUsual)
+      let before = world.store.requests.count
+      for _ in 0..<2 { try watcher.follow(seconds: 5) { (_, _) in } }
+      let hosts = EtcdKeys.prefixed("\(prefix)/subnets/"), requests = world.store.requests.dropFirst(before)
+      let reads = requests.filter {
+        if case .transact(let transaction) = $0 { transaction.operations.contains(.read(hosts)) } else { false }
+      }
+      #expect(reads.isEmpty)
+      guard case .watch(let ranges)? = requests.last else { throw CNIError(.ioFailure, "no watch") }
+      #expect(ranges.allSatisfy { $0.start == world.store.revision + 1 })
+    }
+  }
+
   @Test func `following continues after a failure and reads all entries again after compaction`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)

@@ -8,20 +8,22 @@ import Synchronization
 
 /// Hosts with a common etcd cluster in memory and a common clock.
 final class World: Sendable {
-  let store = FakeEtcd()
+  let store: FakeEtcd
   let directory: String
   let plane: EtcdPlaneConfig
   private let time = Mutex(1_000_000)
   private let lines = Mutex<[String]>([])
 
-  private init() throws {
+  private init(batches: Bool = false) throws {
+    store = FakeEtcd(batches: batches)
     directory = "\(NSTemporaryDirectory())overlay-\(UInt32.random(in: 0 ... .max))"
     plane = try EtcdPlaneConfig(JSONReader(.object(["endpoints": .array(["http://127.0.0.1:2379"])])))
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
   }
 
-  static func use(_ body: (World) throws -> Void) throws {
-    let world = try World()
+  /// With `batches` a watch passes all waiting events at once.
+  static func use(batches: Bool = false, _ body: (World) throws -> Void) throws {
+    let world = try World(batches: batches)
     defer { world.remove() }
     try body(world)
   }

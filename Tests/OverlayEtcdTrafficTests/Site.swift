@@ -108,7 +108,10 @@ struct EtcdNetwork {
   }
 
   /// Follows etcd on a host while `body` runs.
-  func watching(on host: Int, _ body: () throws -> Void) throws {
+  func watching(on host: Int, _ body: () throws -> Void) throws { try watching(on: host) { (_) in try body() } }
+
+  /// `body` gets the process ID of the watch.
+  func watching(on host: Int, _ body: (String) throws -> Void) throws {
     let lab = site.cluster.hosts[host]
     let log = "\(lab.directory)/\(name)-watch.log"
     let watch = try command("overlay sync --watch --interval 2", on: host)
@@ -120,7 +123,7 @@ struct EtcdNetwork {
       try lab.run("/bin/sh", ["-c", "test -e /run/swift-cni/overlay/\(name).sync && ! \(hasLock)"], in: lab.host)
         .isSuccess
     }
-    try body()
+    try body(pid)
   }
 }
 

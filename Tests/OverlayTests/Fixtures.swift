@@ -97,6 +97,8 @@ final class FakeControl: ControlPlaneClient {
   ) throws(CNIError) -> ControlPlaneState {
     if command == .add { try check(controlState) }
     hosts.append(host)
+    var controlState = controlState
+    controlState.source = command == .add ? etcdSource : nil
     return controlState
   }
 
@@ -114,4 +116,20 @@ final class FakeControl: ControlPlaneClient {
   ) throws(CNIError) { publishedEndpoints = [] }
 
   func isWatched(_ network: NetworkName) -> Bool { isFollowed }
+
+  /// The source of `controlState`; a test that changes the state changes it too.
+  var etcdSource: WrittenTables.Source?
+  var written: [NetworkName: WrittenTables] = [:]
+
+  func writtenTables(of network: NetworkName) -> WrittenTables? { written[network] }
+
+  func record(_ tables: WrittenTables, of network: NetworkName) { written[network] = tables }
+
+  func forgetTables(of network: NetworkName) { written[network] = nil }
+
+  func unchangedSource(
+    since source: WrittenTables.Source, _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost
+  ) -> WrittenTables.Source? { source == etcdSource ? source : nil }
+
+  func hash(ofFile path: String) -> UInt64? { files[path].map { FNV1a("\($0)").mixed } }
 }

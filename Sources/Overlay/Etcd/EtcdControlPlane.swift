@@ -53,7 +53,11 @@ extension EtcdControlPlane: ControlPlaneClient where Store: ~Copyable {
   ) throws(CNIError) -> ControlPlaneState {
     let entry = HostEntry(control: self, plane: plane, network: network, host: host)
     switch command {
-    case .add: return try entry.register(withEndpoints: isWatched(network), check).controlState
+    case .add:
+      let snapshot = try entry.register(withEndpoints: isWatched(network), check)
+      var controlState = snapshot.controlState
+      controlState.source = snapshot.view.source
+      return controlState
     case .status: return try entry.status()
     default: return try entry.readState(withEndpoints: isWatched(network))
     }

@@ -1,26 +1,44 @@
 public import CNI
 public import Etcd
+import Linux
 import NetTypes
 
 /// Watches networks in one etcd cluster, and renews this host's leases in it.
 ///
 /// A copy continues from the same revision.
 public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
-  private struct WatchedNetwork {
+  fileprivate struct WatchedNetwork {
     var entry: HostEntry<Store>
     var snapshot: HostEntry<Store>.Snapshot
+    /// For each range of keys, the revision up to which its changes are in the snapshot.
+    var followed: [Int64]
     /// Whether the whole network must be read again.
     var isStale = false
+
+    init(_ entry: HostEntry<Store>, _ snapshot: HostEntry<Store>.Snapshot) {
+      self.entry = entry
+      self.snapshot = snapshot
+      followed = Self.keys(entry).map { _ in snapshot.view.revision }
+    }
+
+    var ranges: [EtcdWatchRange] { zip(Self.keys(entry), followed).map { EtcdWatchRange($0, from: $1 + 1) } }
+
+    private static func keys(_ entry: HostEntry<Store>) -> [EtcdKeys] {
+      NetworkView.keys(entry.plane.prefix, entry.host.mode, withEndpoints: true)
+    }
   }
 
   private let control: EtcdControlPlane<Store>
   private let etcd: EtcdConfig
+  /// After changes it rests for so many times what they took; they wait meanwhile, and then are followed together.
+  private let rest: Int
   private var networks: [NetworkName: WatchedNetwork] = [:]
   private var printedWarnings: Set<String> = []
 
-  public init(_ control: EtcdControlPlane<Store>, at etcd: EtcdConfig) {
+  public init(_ control: EtcdControlPlane<Store>, at etcd: EtcdConfig, rest: Int = 0) {
     self.control = control
     self.etcd = etcd
+    self.rest = rest
   }
 
   /// Starts to watch a network; registers this host and renews its lease if that is due.
@@ -33,7 +51,7 @@ public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
     entry.renewal = 3
     let snapshot = try entry.register(withEndpoints: true)
     entry.isQuiet = true
-    networks[network] = WatchedNetwork(entry: entry, snapshot: snapshot)
+    networks[network] = WatchedNetwork(entry, snapshot)
     return snapshot.controlState
   }
 
@@ -51,33 +69,28 @@ public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
   ) throws(CNIError) {
     var store = try control.open(etcd)
     try refresh(from: &store, changed)
-    guard let start = networks.values.map({ $0.snapshot.view.revision }).min() else { return }
+    guard !networks.isEmpty else { return }
     // `store` is busy during the callback, which therefore changes only these copies; they are written back at the end.
-    var watched = networks, warnings = printedWarnings, hasReceivedEvents = false
-    defer {
-      // A watch from the same revision would repeat these events, outdated ones too.
-      for network in watched.keys where hasReceivedEvents { watched[network]?.isStale = true }
-      (networks, printedWarnings) = (watched, warnings)
-    }
-    try store.watch(keys, from: start + 1, seconds: seconds) { (events) throws(CNIError) in
+    var watched = networks, warnings = printedWarnings
+    networks = [:]
+    defer { (networks, printedWarnings) = (watched, warnings) }
+    let names = watched.keys.sorted { $0.description < $1.description }
+    let ranges = names.flatMap { watched[$0]?.ranges ?? [] }
+    try store.watch(ranges, seconds: seconds) { (events) throws(CNIError) in
       guard !events.isCompacted else {
-        for network in watched.keys { watched[network]?.isStale = true }
+        for name in names { watched[name]?.isStale = true }
         return false
       }
-      for (network, before) in watched where before.snapshot.view.concerns(events) {
-        var next = before
-        next.snapshot.view.follow(events)
-        next.snapshot = try next.entry.snapshot(next.snapshot.view, try next.entry.record()) {
-          if warnings.insert($0).inserted { control.warn($0) }
-        }
-        next.isStale = try next.entry.lacksOwnEntry(next.snapshot.view)
-        watched[network] = next
-        if next.snapshot.controlState != before.snapshot.controlState {
-          try changed(network, next.snapshot.controlState)
-        }
+      let begun = Clock.now
+      var revisions = events.revisions[...]
+      for name in names {
+        guard let before = watched[name]?.snapshot.controlState else { continue }
+        try watched[name]?.follow(events, &revisions) { if warnings.insert($0).inserted { control.warn($0) } }
+        if let after = watched[name]?.snapshot.controlState, after != before { try changed(name, after) }
       }
-      hasReceivedEvents = true
-      return !watched.values.contains(where: { $0.isStale })
+      // What changes meanwhile is followed at once afterwards.
+      Clock.sleep(milliseconds: min(1000, rest * Clock.now.microseconds(since: begun) / 1000))
+      return !watched.values.contains(where: \.isStale)
     }
   }
 
@@ -87,7 +100,7 @@ public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
   ) throws(CNIError) {
     for (network, watched) in networks {
       var isDue = try !watched.entry.isRenewed() || watched.isStale
-      if !isDue { isDue = try !watched.entry.isFollowed(by: watched.snapshot.view, at: &store) }
+      if !isDue { isDue = try networks[network]?.isFollowed(at: &store) == false }
       guard isDue else { continue }
       let view = try watched.entry.register(withEndpoints: true, at: &store).view
       if !watched.snapshot.view.isBefore(view) {
@@ -97,13 +110,39 @@ public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
       let snapshot = try watched.entry.snapshot(view, try watched.entry.record()) {
         if printedWarnings.insert($0).inserted { control.warn($0) }
       }
-      networks[network] = WatchedNetwork(entry: watched.entry, snapshot: snapshot)
+      networks[network] = WatchedNetwork(watched.entry, snapshot)
       if snapshot.controlState != watched.snapshot.controlState { try changed(network, snapshot.controlState) }
     }
   }
+}
 
-  private var keys: [EtcdKeys] {
-    networks.values.flatMap { NetworkView.keys($0.entry.plane.prefix, $0.entry.host.mode, withEndpoints: true) }
+extension EtcdWatcher.WatchedNetwork where Store: ~Copyable {
+  /// Applies the events of this network, if there are any; takes this network's revisions from `revisions`.
+  fileprivate mutating func follow(
+    _ events: EtcdEvents, _ revisions: inout ArraySlice<Int64>, warn: (String) -> Void
+  ) throws(CNIError) {
+    followed = Array(revisions.prefix(followed.count))
+    revisions = revisions.dropFirst(followed.count)
+    guard snapshot.view.concerns(events) else { return }
+    // Until the end, in case of an error: the events would be missing.
+    isStale = true
+    snapshot.view.follow(events)
+    let record = try entry.record()
+    snapshot.controlState = try entry.controlState(snapshot.view, record, warn: warn)
+    isStale = entry.lacksOwnEntry(snapshot.view, record)
+  }
+
+  /// Whether etcd still continues from the snapshot and has this host's entry; costs one request for two keys.
+  ///
+  /// After etcd was emptied or restored, its revision is lower, and a watch would wait for a revision far in the future.
+  fileprivate mutating func isFollowed(at store: inout Store) throws(CNIError) -> Bool {
+    guard let key = try entry.record()?.key else { return true }
+    let configKey = FlannelNetwork.key(entry.plane.prefix)
+    let outcome = try store.transact(EtcdTransaction([.read(.one(key)), .read(.one(configKey))]))
+    guard snapshot.view.isBefore(outcome), outcome.readResults.first?.isEmpty == false else { return false }
+    // The configuration hardly ever changes: without this its watch would begin further and further back in etcd's history.
+    if outcome.readResults.last?.first == snapshot.view.config { followed[0] = max(followed[0], outcome.revision) }
+    return true
   }
 }
 
@@ -113,17 +152,8 @@ extension HostEntry where Store: ~Copyable {
     return record.lease == nil || record.isFresh(renewal, at: control.now())
   }
 
-  /// Whether etcd still continues from `view` and has this host's entry; costs one request for one key.
-  ///
-  /// After etcd was emptied or restored, its revision is lower, and a watch would wait for a revision far in the future.
-  fileprivate func isFollowed(by view: NetworkView, at store: inout Store) throws(CNIError) -> Bool {
-    guard let key = try record()?.key else { return true }
-    let outcome = try store.transact(EtcdTransaction([.read(.one(key))]))
-    return view.isBefore(outcome) && outcome.readResults.first?.isEmpty == false
-  }
-
   /// Whether this host's own entry is missing.
-  fileprivate func lacksOwnEntry(_ view: NetworkView) throws(CNIError) -> Bool { view.own(host, try record()) == nil }
+  fileprivate func lacksOwnEntry(_ view: NetworkView, _ record: HostRecord?) -> Bool { view.own(host, record) == nil }
 }
 
 extension EtcdControlPlane where Store: ~Copyable {

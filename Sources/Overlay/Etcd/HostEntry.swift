@@ -30,7 +30,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   }
 
   func read(_ store: inout Store, withEndpoints: Bool) throws(CNIError) -> NetworkView {
-    try NetworkView.read(plane.prefix, host.mode, withEndpoints: withEndpoints, from: &store)
+    try NetworkView.read(plane.prefix, for: host, withEndpoints: withEndpoints, from: &store)
   }
 
   /// For ADD: one request if the entry is complete; otherwise makes, renews and records the entry.
@@ -100,7 +100,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     }
     let keys = NetworkView.keys(plane.prefix, host.mode, withEndpoints: withEndpoints)
     let outcome = try store.transact(draft.transaction(lease, reading: keys))
-    var view = NetworkView(plane.prefix, host.mode, outcome)
+    var view = NetworkView(plane.prefix, for: host, outcome)
     guard outcome.isSuccess, let own = view.hosts[draft.key] else { return view }
     if draft.needsLease {
       guard hasNoOlderOverlap(own, view) else {
@@ -152,6 +152,12 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   func snapshot(
     _ view: NetworkView, _ record: HostRecord?, warn: (String) -> Void
   ) throws(CNIError) -> Snapshot {
+    Snapshot(view: view, controlState: try controlState(view, record, warn: warn))
+  }
+
+  func controlState(
+    _ view: NetworkView, _ record: HostRecord?, warn: (String) -> Void
+  ) throws(CNIError) -> ControlPlaneState {
     let own = view.own(host, record)
     var controlState = ControlPlaneState()
     if let configured = try view.network() {
@@ -164,7 +170,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     controlState.ownSubnets = own?.subnet?.prefixes ?? []
     controlState.vtepMAC = registeredMAC(view, record)
     controlState.peers = view.peers(of: host, own: own, lease: record?.lease, warn: warn)
-    return Snapshot(view: view, controlState: controlState)
+    return controlState
   }
 }
 

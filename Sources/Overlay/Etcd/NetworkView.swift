@@ -6,12 +6,15 @@ import NetTypes
 struct NetworkView {
   let prefix: String
   let mode: OverlayMode
+  /// The family of the underlay.
+  let family: IPFamily
   private(set) var config: EtcdPair?
   /// By key, each host's entry; in mode l3 with its subnet.
   private(set) var hosts: [String: HostPair] = [:]
   /// By key, each container's entry; only in mode l2, and if requested.
   private(set) var endpoints: [String: (vtep: IPAddress, endpoint: OverlayEndpoint)] = [:]
-  let revision: Int64
+  /// The newest revision that was seen.
+  private(set) var revision: Int64
   /// The cluster's ID.
   let cluster: String
 
@@ -24,15 +27,16 @@ struct NetworkView {
 
   /// Reads all keys in one transaction.
   static func read<Store: EtcdStore & ~Copyable>(
-    _ prefix: String, _ mode: OverlayMode, withEndpoints: Bool, from store: inout Store
+    _ prefix: String, for host: OverlayHost, withEndpoints: Bool, from store: inout Store
   ) throws(CNIError) -> NetworkView {
-    let keys = keys(prefix, mode, withEndpoints: withEndpoints)
-    return NetworkView(prefix, mode, try store.transact(EtcdTransaction(keys.map { .read($0) })))
+    let keys = keys(prefix, host.mode, withEndpoints: withEndpoints)
+    return NetworkView(prefix, for: host, try store.transact(EtcdTransaction(keys.map { .read($0) })))
   }
 
-  init(_ prefix: String, _ mode: OverlayMode, _ outcome: EtcdOutcome) {
+  init(_ prefix: String, for host: OverlayHost, _ outcome: EtcdOutcome) {
     self.prefix = prefix
-    self.mode = mode
+    mode = host.mode
+    family = host.local.family
     revision = outcome.revision
     cluster = outcome.cluster
     for pair in outcome.readResults.joined() { put(pair) }
@@ -44,7 +48,7 @@ struct NetworkView {
     if pair.key == FlannelNetwork.key(prefix) {
       config = pair
     } else if pair.key.hasPrefix(hostKeys) {
-      hosts[pair.key] = HostPair(pair)
+      hosts[pair.key] = HostPair(pair, mode, over: family)
     } else if pair.key.hasPrefix(BridgedKeys.endpoints(prefix)) {
       let name = Substring(pair.key.utf8.dropFirst(BridgedKeys.endpoints(prefix).utf8.count))
       endpoints[pair.key] = pair.json.flatMap { BridgedEndpoint.read(name, $0) }
@@ -95,6 +99,7 @@ struct NetworkView {
         endpoints[key] = nil
       }
     }
+    revision = max(revision, events.revisions.max() ?? events.revision)
   }
 }
 
@@ -135,26 +140,23 @@ extension NetworkView {
       switch mode {
       case .l2: bridgedPeers(of: host, lease: lease, warn: warn)
       case .l3:
-        hosts.values.filter { $0.pair.key != own?.pair.key }.compactMap { routedPeer($0, of: host, warn: warn) }
+        hosts.values.compactMap { $0.pair.key == own?.pair.key ? nil : routedPeer($0, of: host, warn: warn) }
       }
     return peers.sorted { $0.vtep < $1.vtep }
   }
 
   private func routedPeer(_ hostEntry: HostPair, of host: OverlayHost, warn: (String) -> Void) -> OverlayPeer? {
-    let key = hostEntry.pair.key
-    guard let subnet = hostEntry.subnet else {
-      warn("etcd \(key) is ignored: it is not a host's subnet in flannel's format")
-      return nil
-    }
-    do throws(UnusablePeer) {
-      let peer = try subnet.peer(over: host.local.family)
-      for prefix in subnet.prefixes where !peer.subnets.contains(prefix) {
-        warn("etcd \(key): \(prefix) is ignored: flanneld has another device for it, want it IPv4 only")
+    switch hostEntry.peer {
+    // Another entry with this host's address is an old one of this host.
+    case .usable(let peer) where peer.vtep == host.local: return nil
+    case .usable(let peer):
+      for prefix in hostEntry.subnet?.prefixes ?? [] where !peer.subnets.contains(prefix) {
+        warn(
+          "etcd \(hostEntry.pair.key): \(prefix) is ignored: flanneld has another device for it, want it IPv4 only")
       }
-      // Another entry with this host's address is an old one of this host.
-      return peer.vtep == host.local ? nil : peer
-    } catch {
-      warn("etcd \(key) is ignored: \(error.reason)")
+      return peer
+    case .unusable(let reason):
+      warn("etcd \(hostEntry.pair.key) is ignored: \(reason)")
       return nil
     }
   }
@@ -165,11 +167,10 @@ extension NetworkView {
     var peers: [IPAddress: OverlayPeer] = [:]
     // An entry with this host's lease is this host at its former address.
     for hostEntry in hosts.values where lease == nil || hostEntry.pair.lease != lease {
-      guard let peer = hostEntry.value.flatMap(BridgedHost.peer), peer.vtep.family == host.local.family else {
-        warn("etcd \(hostEntry.pair.key) is ignored: it has no IPv\(host.local.family.digit) address")
-        continue
+      switch hostEntry.peer {
+      case .usable(let peer): peers[peer.vtep] = peer
+      case .unusable(let reason): warn("etcd \(hostEntry.pair.key) is ignored: \(reason)")
       }
-      peers[peer.vtep] = peer
     }
     peers[host.local] = nil
     // An endpoint without its host is about to end: both have the same lease.
@@ -193,6 +194,14 @@ struct HostPair: Equatable {
   var value: JSONValue?
   /// In mode l3; `nil` if the key is not in flannel's format.
   var subnet: FlannelSubnet?
+  /// The host as a peer, parsed once: a watch makes the list of peers again after each change.
+  var peer: Peer
+
+  enum Peer: Equatable {
+    case usable(OverlayPeer)
+    /// With the reason.
+    case unusable(String)
+  }
 
   /// The MAC address of its VXLAN device.
   func tunnelMAC(_ mode: OverlayMode, over family: IPFamily) -> MACAddress? {
@@ -200,12 +209,26 @@ struct HostPair: Equatable {
     return data?[mode == .l2 ? "vtepMac" : "VtepMAC"]?.string.flatMap(MACAddress.init)
   }
 
-  init(_ pair: EtcdPair) {
+  init(_ pair: EtcdPair, _ mode: OverlayMode, over family: IPFamily) {
     self.pair = pair
     value = pair.json
-    guard let value, let slash = pair.key.lastIndex(of: "/"),
+    if let value, let slash = pair.key.lastIndex(of: "/"),
       let prefixes = FlannelSubnet.prefixes(pair.key[pair.key.index(after: slash)...])
-    else { return }
-    subnet = FlannelSubnet(prefixes: prefixes, value: value)
+    {
+      subnet = FlannelSubnet(prefixes: prefixes, value: value)
+    }
+    peer = mode == .l2 ? Self.bridgedPeer(value, over: family) : Self.routedPeer(subnet, over: family)
+  }
+
+  private static func bridgedPeer(_ value: JSONValue?, over family: IPFamily) -> Peer {
+    guard let peer = value.flatMap(BridgedHost.peer), peer.vtep.family == family else {
+      return .unusable("it has no IPv\(family.digit) address")
+    }
+    return .usable(peer)
+  }
+
+  private static func routedPeer(_ subnet: FlannelSubnet?, over family: IPFamily) -> Peer {
+    guard let subnet else { return .unusable("it is not a host's subnet in flannel's format") }
+    do throws(UnusablePeer) { return .usable(try subnet.peer(over: family)) } catch { return .unusable(error.reason) }
   }
 }

@@ -7,14 +7,15 @@ public import NetTypes
 ///
 /// `STATE/NETWORK.json` is this host's record, `STATE/NETWORK/…` has a record for each published attachment. A
 /// process locks `RUN/NETWORK.lock` while it writes the host's entry, `RUN/NETWORK.sync` while it watches the network.
+/// `RUN/NETWORK.tables` says what the tables in the kernel were written from.
 public struct OverlayRecords: Sendable {
   /// Survives a reboot.
   private let state: RecordDirectory
-  private let run: String
+  private let run: RecordDirectory
 
   public init(state: String = StatePaths.overlayRecords, run: String = StatePaths.overlayLocks) {
     self.state = RecordDirectory(state)
-    self.run = run
+    self.run = RecordDirectory(run, mode: 0o700)
   }
 
   /// The path of this host's record, for messages.
@@ -79,6 +80,32 @@ extension OverlayRecords {
   }
 }
 
+// MARK: written tables
+
+extension OverlayRecords {
+  private func tablesName(_ network: NetworkName) -> String { "\(network).tables" }
+
+  /// `nil` if there is no record, or none that can be used: everything is read then.
+  func tables(_ network: NetworkName) -> WrittenTables? {
+    do throws(CNIError) { return try read(tablesName(network), in: run) } catch { return nil }
+  }
+
+  /// Best effort: without the record the next ADD reads everything.
+  ///
+  /// A process that is killed leaves the old record, the new one or none, and no other file.
+  func save(_ tables: WrittenTables, of network: NetworkName) {
+    do throws(KernelError) {
+      try run.make()
+      try run.remove(tablesName(network))
+      try Files.create(tablesName(network), in: run.path, tables.json.bytes)
+    } catch {}  // another process may have written its record meanwhile
+  }
+
+  func forgetTables(of network: NetworkName) {
+    do throws(KernelError) { try run.remove(tablesName(network)) } catch {}  // the record is compared before it is used
+  }
+}
+
 // MARK: locks
 
 extension OverlayRecords {
@@ -102,14 +129,15 @@ extension OverlayRecords {
 
   private func lock(_ name: String, seconds: Int) throws(CNIError) -> FileLock {
     try convertingErrors(as: .leaseStore) { () throws(KernelError) in
-      try Files.makeDirectories(run, mode: 0o700)
-      return try FileLock(.open("\(run)/\(name)", for: .updating), seconds: seconds, doing: "lock \(run)/\(name)")
+      try Files.makeDirectories(run.path, mode: 0o700)
+      let path = run.file(name)
+      return try FileLock(.open(path, for: .updating), seconds: seconds, doing: "lock \(path)")
     }
   }
 
   /// Whether a process holds `lockWatch`.
   func isWatched(_ network: NetworkName) -> Bool {
-    let path = "\(run)/\(network).sync"
+    let path = run.file("\(network).sync")
     guard Files.exists(path) else { return false }
     do throws(KernelError) {
       // A shared lock, so that two processes in `isWatched` do not see each other as the watcher.
