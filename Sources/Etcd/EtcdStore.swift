@@ -110,7 +110,7 @@ public struct EtcdTransaction: Equatable, Sendable {
     case put(String, [UInt8], lease: EtcdLease?)
     case delete(EtcdKeys)
     case read(EtcdKeys)
-    /// Reads only what was written after that revision, without values; what was deleted shows in the count of keys.
+    /// Reads only what was written after that revision; what was deleted shows in the count of keys.
     case readChanges(EtcdKeys, since: Int64)
   }
 

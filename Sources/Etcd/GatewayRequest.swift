@@ -124,7 +124,7 @@ extension EtcdTransaction.Operation {
     case .readChanges(let keys, let revision):
       .object([
         "request_range": .object(
-          keys.members.merging(["min_mod_revision": .int64(revision + 1), "keys_only": .bool(true)]) { $1 })
+          keys.members.merging(["min_mod_revision": .int64(revision + 1)]) { $1 })
       ])
     case .delete(let keys): .object(["request_delete_range": .object(keys.members)])
     case .put(let key, let value, let lease):

@@ -38,8 +38,7 @@ struct FakeEtcdState {
         found.append(find(keys))
         counts.append(find(keys).count)
       case .readChanges(let keys, let revision):
-        let changed = find(keys).filter { $0.modified > revision }
-        found.append(changed.map { EtcdPair($0.key, [], modified: $0.modified, lease: $0.lease) })
+        found.append(find(keys).filter { $0.modified > revision })
         counts.append(find(keys).count)
       case .put(let key, let value, let lease):
         let pair = EtcdPair(key, value, modified: revision + 1, lease: lease)

@@ -26,7 +26,7 @@ struct `Bursts of changes in etcd` {
       for host, mac in (map(int, one.split(",")) for one in operations):
           vtep, mac = f"172.30.8.{host}", f"02:00:00:00:{host:02x}:{mac & 255:02x}" if mac >= 0 else None
           if mode == "l3":
-              key = f"{prefix}/subnets/10.81.{100 + host}.0-24"
+              key = f"{prefix}/subnets/10.181.{host}.0-24"
               value = {"PublicIP": vtep, "BackendType": "vxlan", "BackendData": {"VNI": 101, "VtepMAC": mac}}
           else:
               key, value = f"{prefix}/hosts/{vtep}", {"vtep": vtep, "vtepMac": mac, "vni": 101}
@@ -120,10 +120,10 @@ struct `Bursts of changes in etcd` {
       // Keys of others, and a host's route that another program deleted.
       try site.etcd.control(["put", "/elsewhere", "x"])
       let lab = site.cluster.hosts[0]
-      try lab.shell("ip route del 10.81.102.0/24 dev \(network.vxlan)", in: lab.host)
+      try lab.shell("ip route del 10.181.2.0/24 dev \(network.vxlan)", in: lab.host)
       _ = try network.attach(3, on: 0)
       let found = try state(network)
-      #expect(found.contains("172.30.8.3 ") && !found.contains("172.30.8.1 ") && found.contains("10.81.102.0/24"))
+      #expect(found.contains("172.30.8.3 ") && !found.contains("172.30.8.1 ") && found.contains("10.181.2.0/24"))
       try fresh(network)
     }
   }

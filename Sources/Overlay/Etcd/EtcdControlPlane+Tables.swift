@@ -45,6 +45,6 @@ extension HostEntry where Store: ~Copyable {
 extension NetworkView {
   /// What a later ADD compares with etcd.
   var source: WrittenTables.Source {
-    .etcd(revision: revision, cluster: cluster, keys: hosts.count + endpoints.count + (config == nil ? 0 : 1))
+    .etcd(revision: revision, cluster: cluster, keys: keyCount)
   }
 }

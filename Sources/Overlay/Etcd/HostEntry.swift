@@ -80,7 +80,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
         }
       case .write(let draft):
         try check(snapshot(view.with(draft), storedRecord) { _ in }.controlState)
-        view = try write(draft, to: &store, spare: &spare, withEndpoints: withEndpoints)
+        view = try write(draft, after: view, to: &store, spare: &spare, withEndpoints: withEndpoints)
       }
     }
     throw CNIError(.tryAgainLater, "etcd \(plane.prefix): other hosts changed it \(Self.attempts) times in a row")
@@ -90,7 +90,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   ///
   /// - Returns: the content of etcd afterwards, whether this host or another one has written.
   private func write(
-    _ draft: EntryDraft, to store: inout Store, spare: inout EtcdLease?, withEndpoints: Bool
+    _ draft: EntryDraft, after before: NetworkView, to store: inout Store, spare: inout EtcdLease?, withEndpoints: Bool
   ) throws(CNIError) -> NetworkView {
     let storedRecord = try record()
     var lease = draft.lease
@@ -99,8 +99,9 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
       lease = spare
     }
     let keys = NetworkView.keys(plane.prefix, host.mode, withEndpoints: withEndpoints)
-    let outcome = try store.transact(draft.transaction(lease, reading: keys))
-    var view = NetworkView(plane.prefix, for: host, outcome)
+    let outcome = try store.transact(draft.transaction(lease, readingChangesOf: keys, since: before.revision))
+    let next = before.followed(by: outcome)
+    var view = if let next { next } else { try read(&store, withEndpoints: withEndpoints) }
     guard outcome.isSuccess, let own = view.hosts[draft.key] else { return view }
     if draft.needsLease {
       guard hasNoOlderOverlap(own, view) else {
@@ -242,15 +243,17 @@ struct EntryDraft: Equatable {
   /// A new entry gets a lease, so that it ends when this host stops renewing it.
   var needsLease: Bool { revision == nil }
 
-  /// Writes the entry; reads all of `keys` in any case, also if another host was faster.
-  func transaction(_ lease: EtcdLease?, reading keys: [EtcdKeys]) -> EtcdTransaction {
+  /// Writes the entry; reads what has changed of `keys` in any case, also if another host was faster.
+  func transaction(
+    _ lease: EtcdLease?, readingChangesOf keys: [EtcdKeys], since seen: Int64
+  ) -> EtcdTransaction {
     var conditions = [revision.map { EtcdTransaction.Condition.isUnchanged(key, since: $0) } ?? .isAbsent(key)]
     var operations = [EtcdTransaction.Operation.put(key, value.bytes, lease: lease)]
     if let config {
       conditions.append(.isAbsent(config.key))
       operations.append(.put(config.key, config.value, lease: nil))
     }
-    let reads = keys.map { EtcdTransaction.Operation.read($0) }
+    let reads = keys.map { EtcdTransaction.Operation.readChanges($0, since: seen) }
     return EtcdTransaction(where: conditions, operations + reads, otherwise: reads)
   }
 }

@@ -75,6 +75,17 @@ struct NetworkView {
     return view
   }
 
+  /// The view after what was read of all its keys since its revision; `nil` if a key was deleted, or after a restore.
+  func followed(by changes: EtcdOutcome) -> NetworkView? {
+    var view = self
+    for pair in changes.readResults.joined() { view.put(pair) }
+    view.revision = changes.revision
+    return isBefore(changes) && changes.keyCounts.reduce(0, +) == view.keyCount ? view : nil
+  }
+
+  /// The number of keys in etcd.
+  var keyCount: Int { hosts.count + endpoints.count + (config == nil ? 0 : 1) }
+
   /// Removes the entries of a lease that was revoked.
   mutating func end(_ lease: EtcdLease) { hosts = hosts.filter { $0.value.pair.lease != lease } }
 
