@@ -145,7 +145,7 @@ public struct EtcdOutcome: Equatable, Sendable {
   ) {
     self.isSuccess = isSuccess
     self.readResults = readResults
-    self.keyCounts = keyCounts ?? readResults.map(\.count)
+    self.keyCounts = keyCounts ?? readResults.map { $0.count }
     self.revision = revision
     self.cluster = cluster
   }

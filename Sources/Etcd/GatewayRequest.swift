@@ -89,6 +89,13 @@ extension EtcdKeys {
       return ["key": .base64(Array(start.utf8)), "range_end": .base64(end + [last + 1])]
     }
   }
+
+  /// Only keys that were changed at this revision or later.
+  fileprivate func members(changedAt first: Int64) -> [String: JSONValue] {
+    var members = members
+    members["min_mod_revision"] = .int64(first)
+    return members
+  }
 }
 
 extension EtcdTransaction.Condition {
@@ -122,10 +129,7 @@ extension EtcdTransaction.Operation {
     switch self {
     case .read(let keys): .object(["request_range": .object(keys.members)])
     case .readChanges(let keys, let revision):
-      .object([
-        "request_range": .object(
-          keys.members.merging(["min_mod_revision": .int64(revision + 1)]) { $1 })
-      ])
+      .object(["request_range": .object(keys.members(changedAt: revision + 1))])
     case .delete(let keys): .object(["request_delete_range": .object(keys.members)])
     case .put(let key, let value, let lease):
       .object([

@@ -8,7 +8,7 @@ public struct GatewayWatch: Sendable {
 
   /// - Parameter ranges: what to watch.
   public init(_ ranges: [EtcdWatchRange]) {
-    keys = ranges.map(\.keys)
+    keys = ranges.map { $0.keys }
     lastRevisions = ranges.map { $0.start - 1 }
   }
 

@@ -91,7 +91,7 @@ public struct TunnelTables: Equatable, Sendable {
   static let sharedMetricLimit = 256
 
   fileprivate func changes(from found: TunnelTables, sharesMetric: Bool) -> [Change] {
-    let kept = Set(neighbours.map(\.key)), ownTunnels = ownTunnels
+    let kept = Set(neighbours.map { $0.key }), ownTunnels = ownTunnels
     return found.routes.filter { !routes.contains($0) }.map { .deleteRoute($0) }
       + found.directRoutes.filter { !directRoutes.contains($0) }.map { .deleteRoute($0) }
       + found.neighbours.filter { !kept.contains($0.key) }.map { .deleteNeighbour($0) }

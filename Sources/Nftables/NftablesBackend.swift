@@ -254,7 +254,7 @@ extension NftablesBackend {
   }
 
   /// Replaces these rules in one nf_tables transaction.
-  public mutating func change(_ old: RuleSet, to ruleSet: RuleSet) throws(KernelError) {
+  public func change(_ old: RuleSet, to ruleSet: RuleSet) throws(KernelError) {
     let before = try NftablesPlan(old), plan = try NftablesPlan(ruleSet)
     let socket = try RulesetSocket.open()
     try carryOut(plan.changes(from: before), in: socket, doing: "change rules of \(ruleSet.owner.filterTag)")

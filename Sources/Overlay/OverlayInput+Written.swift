@@ -36,7 +36,7 @@ extension OverlayInput {
     _ config: OverlayConfig, _ control: some ControlPlaneClient, of network: NetworkName, on kernel: inout K
   ) throws(CNIError) -> OverlayInput? {
     guard config.controlPlane.providesSubnets, var tables = control.writtenTables(of: network) else { return nil }
-    let known = config.controlPlane.isEtcd ? [] : tables.controlState.peers.map(\.vtep) + [tables.local]
+    let known = config.controlPlane.isEtcd ? [] : tables.controlState.peers.map { $0.vtep } + [tables.local]
     guard try kernel.underlayAddress(config, peers: known, for: .add) == tables.local,
       let source = try config.unchangedSource(since: tables, control, of: network)
     else { return nil }
@@ -133,7 +133,7 @@ extension OverlayDevices {
     let parts =
       links + [
         "\(settings.mode)", "\(settings.tunnel)", "\(settings.vtepMAC)", "\(settings.local)", config.peerKeys,
-        hostState.gatewayAddresses.map(\.description).joined(separator: " "),
+        hostState.gatewayAddresses.map { $0.description }.joined(separator: " "),
         "\(hostState.guardsTunnel) \(hostState.sharesPort) \(isWatched) \(settings.routesDirectly)",
       ]
     return FNV1a(parts.joined(separator: "\n")).mixed

@@ -29,7 +29,7 @@ public struct OverlayInput: Sendable {
   ) {
     var controlState = ControlPlaneState()
     controlState.source = source
-    controlState.ownSubnets = listed.filter { $0.vtep == local }.flatMap(\.subnets)
+    controlState.ownSubnets = listed.filter { $0.vtep == local }.flatMap { $0.subnets }
     controlState.peers = listed.filter { $0.vtep != local }
     self.init(config, local: local, controlState)
   }

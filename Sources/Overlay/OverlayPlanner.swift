@@ -132,7 +132,7 @@ public struct OverlayPlanner {
 
   private func tables(_ gateways: [IPPrefix]) -> [Change] {
     guard settings.written == nil else { return [] }
-    return settings.tables(devices.names, hostState, gateways: gateways.map(\.address)).map { [.setTunnelTables($0)] }
+    return settings.tables(devices.names, hostState, gateways: gateways.map { $0.address }).map { [.setTunnelTables($0)] }
       ?? []
   }
 

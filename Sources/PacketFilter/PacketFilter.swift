@@ -32,7 +32,7 @@ public protocol FilterBackend: AnyObject {
   ///   - old: rules that were added before.
   ///   - ruleSet: the new rules.
   /// - Throws: the backend's error, also if `old` is not as it was added; nothing was changed then.
-  mutating func change(_ old: RuleSet, to ruleSet: RuleSet) throws(KernelError)
+  func change(_ old: RuleSet, to ruleSet: RuleSet) throws(KernelError)
 
   /// Removes all rules of that role that have this tag. No-op if there are none.
   ///

@@ -62,7 +62,7 @@ extension NftablesTests {
       let before = try ruleSet(kept + leaving), after = try ruleSet(kept + coming)
       let other = try ruleSet(leaving + hosts(201...201), network: "net2")
       let (fresh, changed, error, unchanged) = try onHost {
-        var backend = NftablesBackend()
+        let backend = NftablesBackend()
         for ruleSet in [other, after] { try backend.add(ruleSet) }
         let fresh = try ruleset()
         try backend.remove(after.owner.filterTag, .tunnels, recordedRules: after.rules)

@@ -29,7 +29,7 @@ extension EtcdControlPlane where Store: ~Copyable {
     // Something was written, perhaps of another network.
     let keys = NetworkView.keys(plane.prefix, host.mode, withEndpoints: isWatched(network))
     let changes = try store.transact(EtcdTransaction(keys.map { .readChanges($0, since: revision) }))
-    guard changes.cluster == cluster, changes.readResults.allSatisfy(\.isEmpty),
+    guard changes.cluster == cluster, changes.readResults.allSatisfy({ $0.isEmpty }),
       changes.keyCounts.reduce(0, +) == count
     else { return nil }
     return .etcd(revision: changes.revision, cluster: cluster, keys: count)

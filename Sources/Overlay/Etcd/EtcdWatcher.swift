@@ -90,7 +90,7 @@ public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
       }
       // What changes meanwhile is followed at once afterwards.
       Clock.sleep(milliseconds: min(1000, rest * Clock.now.microseconds(since: begun) / 1000))
-      return !watched.values.contains(where: \.isStale)
+      return !watched.values.contains(where: { $0.isStale })
     }
   }
 
