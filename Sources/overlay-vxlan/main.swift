@@ -12,4 +12,9 @@ runPlugin(
     EtcdControlPlane(warn: warn) { (config) throws(CNIError) in EtcdClient(config) }
   ) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container, filter: HostFilter())
-  }, builtIn: BuiltInPlugin(HostLocal.onDisk(LiveKernel.open)))
+  },
+  // With the same type of filter, the kernel's code is there once.
+  builtIn: BuiltInPlugin(
+    HostLocal.onDisk { (path) throws(KernelError) in
+      try LiveKernel.open(containerNamespace: path, filter: HostFilter())
+    }))

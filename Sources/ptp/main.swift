@@ -7,4 +7,9 @@ import PluginKit
 runPlugin(
   MainPlugin(PTPDriver(), peerNamespace: { $0.peerNamespace }) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container, peerPath: namespaces.peerPath, filter: HostFilter())
-  }, builtIn: BuiltInPlugin(HostLocal.onDisk(LiveKernel.open)))
+  },
+  // With the same type of filter, the kernel's code is there once.
+  builtIn: BuiltInPlugin(
+    HostLocal.onDisk { (path) throws(KernelError) in
+      try LiveKernel.open(containerNamespace: path, filter: HostFilter())
+    }))
