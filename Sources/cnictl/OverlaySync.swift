@@ -78,7 +78,8 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   }
 
   private func apply(
-    _ settings: OverlaySettings, _ network: OverlayNetwork, in transaction: consuming Transaction<LiveKernel>
+    _ settings: OverlaySettings, _ network: OverlayNetwork,
+    in transaction: consuming Transaction<LiveKernel<HostFilter>>
   ) throws(CNIError) -> Applied {
     let state = try convertingErrors { () throws(KernelError) in
       try OverlayReconciler(settings, of: network.name, on: &transaction.kernel)
@@ -92,7 +93,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   }
 
   /// Locks the host, which must not change between the look and the changes.
-  private func begin() throws(CNIError) -> Transaction<LiveKernel> {
+  private func begin() throws(CNIError) -> Transaction<LiveKernel<HostFilter>> {
     var transaction = Transaction(try openHost())
     try convertingErrors { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: true) }
     return transaction
@@ -100,8 +101,8 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
 
   /// Runs `body`; rolls back its changes if it fails.
   private func carryingOut(
-    in transaction: inout Transaction<LiveKernel>,
-    _ body: (inout Transaction<LiveKernel>) throws(KernelError) -> Void
+    in transaction: inout Transaction<LiveKernel<HostFilter>>,
+    _ body: (inout Transaction<LiveKernel<HostFilter>>) throws(KernelError) -> Void
   ) throws(CNIError) {
     do throws(KernelError) { try body(&transaction) } catch {
       for leftover in transaction.rollBack() { warn("not rolled back: \(leftover)") }
