@@ -271,6 +271,13 @@ public struct LiveKernel<HostFilter: PacketFilter>: ~Copyable, Kernel {
     case .addLoopbackRoute(let name): try addLoopbackRoute(name, doing: "\(change)")
     case .enableRouteLocalnet, .disableRouteLocalnet: try setRouteLocalnet(change)
     case .deleteConntrackEntries(let connections): try host.socket.deleteConntrack(connections, doing: "\(change)")
+    case .addRules, .setRules, .updateRules, .removeRules, .removeReferencePluginRules, .removeStaleRules:
+      try changeRules(change)
+    }
+  }
+
+  private mutating func changeRules(_ change: Change) throws(KernelError) {
+    switch change {
     case .addRules(let ruleSet): try filter.add(ruleSet)
     case .setRules(let ruleSet): try filter.set(ruleSet)
     case .updateRules(let old, let new): try filter.set(new, after: old)
@@ -279,6 +286,7 @@ public struct LiveKernel<HostFilter: PacketFilter>: ~Copyable, Kernel {
       try filter.removeReferenceRules(of: owner, role, addresses: addresses, zone: zone)
     case .removeStaleRules(let network, let role, let valid, let everywhere):
       try filter.collectGarbage(network, role, valid: valid, everywhere: everywhere)
+    default: break
     }
   }
 }

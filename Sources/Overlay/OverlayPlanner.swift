@@ -132,8 +132,8 @@ public struct OverlayPlanner {
 
   private func tables(_ gateways: [IPPrefix]) -> [Change] {
     guard settings.written == nil else { return [] }
-    return settings.tables(devices.names, hostState, gateways: gateways.map { $0.address }).map { [.setTunnelTables($0)] }
-      ?? []
+    let tables = settings.tables(devices.names, hostState, gateways: gateways.map { $0.address })
+    return tables.map { [.setTunnelTables($0)] } ?? []
   }
 
   private func port(_ addressing: Addressing, mtu: Int) -> ContainerBridgePort {

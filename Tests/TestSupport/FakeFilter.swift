@@ -41,7 +41,7 @@ public struct FakeFilter: PacketFilter, Equatable {
     }
   }
 
-    public func ruleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet? {
+  public func ruleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet? {
     ruleSets.first { $0.owner == owner && $0.role == role }
   }
 
