@@ -30,8 +30,21 @@ public enum JSONValue: Equatable, Sendable {
   public func member(_ key: String) -> (key: String, value: JSONValue)? {
     guard let object else { return nil }
     if let value = object[key] { return (key, value) }
-    return object.first { $0.key.lowercased() == key.lowercased() }.map { ($0.key, $0.value) }
+    return object.first { $0.key.isEqual(ignoringCase: key) }.map { ($0.key, $0.value) }
   }
+}
+
+extension String {
+  func isEqual(ignoringCase other: String) -> Bool {
+    // Only text of other scripts needs Unicode's tables, which are slow to load.
+    let isASCII = utf8.allSatisfy { $0 < 0x80 } && other.utf8.allSatisfy { $0 < 0x80 }
+    guard isASCII else { return lowercased() == other.lowercased() }
+    return utf8.elementsEqual(other.utf8) { $0.asLowercase == $1.asLowercase }
+  }
+}
+
+extension UInt8 {
+  fileprivate var asLowercase: UInt8 { (0x41...0x5A).contains(self) ? self | 0x20 : self }
 }
 
 extension JSONValue: ExpressibleByStringLiteral {

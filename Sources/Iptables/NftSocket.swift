@@ -40,7 +40,7 @@ struct NftSocket: ~Copyable {
     for (index, message) in messages.enumerated() {
       var message = message
       message.flags |= NftMessage.Flags.acknowledge
-      batch += message.bytes(UInt32(index + 1))
+      message.append(to: &batch, UInt32(index + 1))
     }
     try send(batch + NftMessage.end, operation)
     var missing = messages.count
@@ -49,7 +49,7 @@ struct NftSocket: ~Copyable {
       let answers: [UInt8]
       do throws(KernelError) {
         // The kernel sends all answers before `send` returns, so after a loss there is nothing to wait for.
-        answers = try receive(operation, flags: hasLostAnswers ? Int32(MSG_DONTWAIT) : 0)
+        answers = try descriptor.receive(flags: hasLostAnswers ? Int32(MSG_DONTWAIT) : 0, doing: operation)
       } catch {
         if error.errno == .ENOBUFS, !hasLostAnswers {
           hasLostAnswers = true
@@ -86,7 +86,7 @@ struct NftSocket: ~Copyable {
     var answers: [NftAnswer] = []
     var isTorn = false
     while true {
-      for (type, payload, flags) in Self.split(try receive(operation())) {
+      for (type, payload, flags) in Self.split(try descriptor.receive(doing: operation())) {
         if flags & 0x10 != 0 { isTorn = true }  // NLM_F_DUMP_INTR
         guard type == NftNumbers.done || type == NftNumbers.error else {
           answers.append(NftAnswer(payload.dropFirst(Self.netfilterHeaderSize), family: payload.first ?? 0))
@@ -116,22 +116,6 @@ struct NftSocket: ~Copyable {
       rest = rest.dropFirst((length + 3) & ~3)
     }
     return result
-  }
-
-  private borrowing func receive(
-    _ operation: @autoclosure () -> String, flags: Int32 = 0
-  ) throws(KernelError) -> [UInt8] {
-    var buffer = [UInt8](repeating: 0, count: 64 << 10)
-    while true {
-      let count = unsafe recv(descriptor.raw, &buffer, buffer.count, flags)
-      if count > 0 {
-        buffer.removeLast(buffer.count - count)
-        return buffer
-      }
-      guard count < 0, errno == EINTR else {
-        throw KernelError(errno: count == 0 ? .EPROTO : .last, doing: operation())
-      }
-    }
   }
 }
 

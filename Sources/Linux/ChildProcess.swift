@@ -109,11 +109,10 @@ public enum ChildProcess {
   private static let maxBytes = 64 << 20
 
   /// The bytes that are available; `nil` at the end of the file.
-  private static func readSome(_ descriptor: Int32) -> ArraySlice<UInt8>? {
-    var chunk = [UInt8](repeating: 0, count: 16384)
-    let count = unsafe read(descriptor, &chunk, chunk.count)
-    if count < 0, errno == EINTR { return [] }
-    return count > 0 ? chunk[..<count] : nil
+  private static func readSome(_ descriptor: Int32) -> [UInt8]? {
+    let size = 16384
+    let chunk = try? unsafe bytes(atMost: size, "read") { unsafe read(descriptor, $0, size) }
+    return chunk?.isEmpty == false ? chunk : nil
   }
 
   private static func reap(_ child: pid_t, _ path: String) throws(KernelError) -> Int32 {

@@ -82,11 +82,11 @@ public import NetTypes
   /// The bytes from the current position to the end, at most `limit` of them.
   public borrowing func readAll(limit: Int = .max) throws(KernelError) -> [UInt8] {
     var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 4096)
     while bytes.count < limit {
-      let count = try call("read") { unsafe Glibc.read(raw, &chunk, min(chunk.count, limit - bytes.count)) }
-      if count == 0 { break }
-      bytes += chunk[..<count]
+      let size = min(4096, limit - bytes.count)
+      let chunk = try unsafe Linux.bytes(atMost: size, "read") { unsafe Glibc.read(raw, $0, size) }
+      if chunk.isEmpty { break }
+      bytes += chunk
     }
     return bytes
   }
@@ -104,10 +104,19 @@ public import NetTypes
 
   /// The bytes at `offset`; fewer than `count` at the end of the file.
   public borrowing func read(at offset: Int, count: Int) throws(KernelError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    let readCount = try call("read at \(offset)") { unsafe pread(raw, &bytes, count, off_t(offset)) }
-    bytes.removeLast(count - readCount)
-    return bytes
+    try unsafe bytes(atMost: count, "read at \(offset)") { unsafe pread(raw, $0, count, off_t(offset)) }
+  }
+
+  /// One message of a socket, of at most 64 KiB (recv(2)).
+  ///
+  /// - Throws: EPROTO for an empty message.
+  public borrowing func receive(
+    flags: Int32 = 0, doing operation: @autoclosure () -> String
+  ) throws(KernelError) -> [UInt8] {
+    let size = 64 << 10
+    let message = try unsafe bytes(atMost: size, operation()) { unsafe recv(raw, $0, size, flags) }
+    guard !message.isEmpty else { throw KernelError(errno: .EPROTO, doing: operation()) }
+    return message
   }
 
   public borrowing func write(_ bytes: [UInt8], at offset: Int) throws(KernelError) {

@@ -13,11 +13,11 @@ public enum StandardStreams {
   /// - Throws: EFBIG if there are more than `limit` bytes.
   public static func readInput(limit: Int) throws(KernelError) -> [UInt8] {
     var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 16384)
+    let size = 16384
     while true {
-      let count = try call("read standard input") { unsafe read(input, &chunk, chunk.count) }
-      if count == 0 { return bytes }
-      bytes += chunk[..<count]
+      let chunk = try unsafe Linux.bytes(atMost: size, "read standard input") { unsafe read(input, $0, size) }
+      if chunk.isEmpty { return bytes }
+      bytes += chunk
       guard bytes.count <= limit else { throw KernelError(errno: .EFBIG, doing: "read standard input") }
     }
   }

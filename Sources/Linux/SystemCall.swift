@@ -22,6 +22,23 @@ func call<Result: FixedWidthInteger>(
   }
 }
 
+/// Calls a system call that writes at most `capacity` bytes to memory and returns their number, such as read(2).
+///
+/// - Returns: what it wrote. The rest of the memory is not touched, so a large capacity costs nothing.
+/// - Throws: its errno if it returns less than 0.
+func bytes(
+  atMost capacity: Int, _ operation: @autoclosure () -> String, _ body: (UnsafeMutableRawPointer?) -> Int
+) throws(KernelError) -> [UInt8] {
+  var failure: KernelError?
+  let bytes = unsafe [UInt8](unsafeUninitializedCapacity: capacity) { (buffer, count) in
+    do throws(KernelError) {
+      count = try call(operation()) { unsafe body(buffer.baseAddress) }
+    } catch { failure = error }
+  }
+  if let failure { throw failure }
+  return bytes
+}
+
 extension Errno {
   /// The errno of this thread's last failed system call.
   public static var last: Errno { Errno(errno) }

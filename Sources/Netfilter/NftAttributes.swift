@@ -2,35 +2,49 @@
 public struct NftAttributes: Equatable, Sendable {
   public private(set) var all: [UInt8] = []
 
-  public init() {}
+  public init() { all.reserveCapacity(256) }
 
   public mutating func put(_ type: UInt16, _ value: [UInt8]) {
-    all.append(hostOrder: UInt16(4 + value.count))
-    all.append(hostOrder: type)
+    putHeader(type, valueSize: value.count)
     all += value
-    all += repeatElement(0, count: -value.count & 3)
+    pad()
   }
 
-  public mutating func put(_ type: UInt16, _ text: String) { put(type, Array(text.utf8) + [0]) }
+  public mutating func put(_ type: UInt16, _ text: String) {
+    putHeader(type, valueSize: text.utf8.count + 1)
+    all += text.utf8
+    all.append(0)
+    pad()
+  }
 
   public mutating func put(_ type: UInt16, _ number: UInt32) {
-    var bytes: [UInt8] = []
-    bytes.append(hostOrder: number.bigEndian)
-    put(type, bytes)
+    putHeader(type, valueSize: 4)
+    all.append(hostOrder: number.bigEndian)
   }
 
   public mutating func put(_ type: UInt16, handle: UInt64) {
-    var bytes: [UInt8] = []
-    bytes.append(hostOrder: handle.bigEndian)
-    put(type, bytes)
+    putHeader(type, valueSize: 8)
+    all.append(hostOrder: handle.bigEndian)
   }
 
   public mutating func append(_ bytes: [UInt8]) { all += bytes }
 
   public mutating func nest(_ type: UInt16, _ fill: (inout NftAttributes) -> Void) {
-    var inner = NftAttributes()
-    fill(&inner)
-    put(type | 1 << 15, inner.all)
+    let start = all.count
+    putHeader(type | 1 << 15, valueSize: 0)
+    fill(&self)
+    let size = UInt16(all.count - start)
+    all[start] = UInt8(truncatingIfNeeded: size)
+    all[start + 1] = UInt8(truncatingIfNeeded: size >> 8)
+  }
+
+  private mutating func putHeader(_ type: UInt16, valueSize: Int) {
+    all.append(hostOrder: UInt16(4 + valueSize))
+    all.append(hostOrder: type)
+  }
+
+  private mutating func pad() {
+    while all.count & 3 != 0 { all.append(0) }
   }
 }
 

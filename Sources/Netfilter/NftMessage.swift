@@ -38,8 +38,14 @@ public struct NftMessage: Equatable, Sendable {
   private static let subsystem: UInt16 = 10
 
   public func bytes(_ sequence: UInt32) -> [UInt8] {
-    Self.frame(
-      Self.subsystem << 8 | kind.rawValue, Flags.request | flags, sequence, [family, 0, 0, 0], attributes.all)
+    var bytes: [UInt8] = []
+    append(to: &bytes, sequence)
+    return bytes
+  }
+
+  public func append(to batch: inout [UInt8], _ sequence: UInt32) {
+    Self.append(
+      to: &batch, Self.subsystem << 8 | kind.rawValue, Flags.request | flags, sequence, family, 0, attributes.all)
   }
 
   /// Whether the kernel frees something after the change, for which closing the socket waits.
@@ -57,23 +63,32 @@ public struct NftMessage: Equatable, Sendable {
   public static func begin(_ generation: UInt32? = nil) -> [UInt8] {
     var attributes = NftAttributes()
     if let generation { attributes.put(1, generation) }
-    return frame(16, Flags.request, 0, [0, 0, 0, UInt8(subsystem)], attributes.all)
+    return frame(16, attributes.all)
   }
 
   /// `NFNL_MSG_BATCH_END`.
-  public static let end = frame(17, Flags.request, 0, [0, 0, 0, UInt8(subsystem)], [])
+  public static let end = frame(17, [])
 
-  private static func frame(
-    _ type: UInt16, _ flags: UInt16, _ sequence: UInt32, _ header: [UInt8], _ body: [UInt8]
-  ) -> [UInt8] {
-    var all: [UInt8] = []
-    all.reserveCapacity(headerSize + header.count + body.count)
-    all.append(hostOrder: UInt32(headerSize + header.count + body.count))
-    all.append(hostOrder: type)
-    all.append(hostOrder: flags)
-    all.append(hostOrder: sequence)
-    all.append(hostOrder: UInt32(0))
-    return all + header + body
+  private static func frame(_ type: UInt16, _ body: [UInt8]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    append(to: &bytes, type, Flags.request, 0, 0, UInt8(subsystem), body)
+    return bytes
+  }
+
+  /// `family` and `resource` are those of `struct nfgenmsg`; of `resource`, the byte that is not zero.
+  private static func append(
+    to batch: inout [UInt8], _ type: UInt16, _ flags: UInt16, _ sequence: UInt32, _ family: UInt8, _ resource: UInt8,
+    _ body: [UInt8]
+  ) {
+    batch.append(hostOrder: UInt32(headerSize + 4 + body.count))
+    batch.append(hostOrder: type)
+    batch.append(hostOrder: flags)
+    batch.append(hostOrder: sequence)
+    batch.append(hostOrder: UInt32(0))
+    batch.append(family)
+    batch.append(hostOrder: UInt16(0))
+    batch.append(resource)
+    batch += body
   }
 }
 

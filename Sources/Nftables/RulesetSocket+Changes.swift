@@ -44,7 +44,7 @@ extension RulesetSocket {
       var message = message
       // The kernel reports every error, and an acknowledgement of the last message if there is none.
       if index == messages.count - 1 { message.flags |= NftMessage.Flags.acknowledge }
-      batch += message.bytes(UInt32(index + 1))
+      message.append(to: &batch, UInt32(index + 1))
     }
     batch += NftMessage.end
     makeRoom(for: batch.count)
@@ -78,7 +78,8 @@ extension RulesetSocket {
     var hasLostAnswers = false
     while true {
       let answers: [UInt8]
-      do throws(KernelError) { answers = try receive(operation(), flags: Int32(MSG_DONTWAIT)) } catch {
+      do throws(KernelError) { answers = try descriptor.receive(flags: Int32(MSG_DONTWAIT), doing: operation()) } catch
+      {
         if error.errno == .ENOBUFS, !hasLostAnswers {
           hasLostAnswers = true  // those before the loss can still be read
           continue

@@ -79,7 +79,7 @@ struct RulesetSocket: ~Copyable {
     var answers: [ArraySlice<UInt8>] = []
     var isTorn = false
     while true {
-      var rest = try receive(operation())[...]
+      var rest = try descriptor.receive(doing: operation())[...]
       while rest.count >= NftMessage.headerSize {
         let length = Int(integer(rest, 0, 4))
         guard length >= NftMessage.headerSize, length <= rest.count else { break }
@@ -94,22 +94,6 @@ struct RulesetSocket: ~Copyable {
         default: answers.append(payload)
         }
         rest = rest.dropFirst((length + 3) & ~3)
-      }
-    }
-  }
-
-  borrowing func receive(
-    _ operation: @autoclosure () -> String, flags: Int32 = 0
-  ) throws(KernelError) -> [UInt8] {
-    var buffer = [UInt8](repeating: 0, count: 64 << 10)
-    while true {
-      let count = unsafe recv(descriptor.raw, &buffer, buffer.count, flags)
-      if count > 0 {
-        buffer.removeLast(buffer.count - count)
-        return buffer
-      }
-      guard count < 0, errno == EINTR else {
-        throw KernelError(errno: count == 0 ? .EPROTO : .last, doing: operation())
       }
     }
   }
