@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -255,4 +256,30 @@ extern const struct {
 
 void cl_build_note(uint8_t desc[CL_BUILD_ID_SIZE + CL_PROGRAM_NAME_SIZE]) {
   memcpy(desc, cl_build_note_desc.bytes, sizeof cl_build_note_desc.bytes);
+}
+
+/* The linker replaces both in static executables, see embedded/static.c. */
+__attribute__((weak)) int cl_can_load_libraries(void) { return 1; }
+__attribute__((weak)) int cl_wanted_library(void) { return 0; }
+
+static int write_all(int fd, const char *bytes, size_t size) {
+  while (size > 0) {
+    ssize_t count = write(fd, bytes, size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return -1;
+    bytes += count;
+    size -= (size_t)count;
+  }
+  return 0;
+}
+
+int cl_execute_with_input(const char *path, const char *argument, const void *input, size_t size) {
+  int fd = memfd_create("input", MFD_CLOEXEC);
+  if (fd < 0) return -1;
+  char *arguments[] = {program_invocation_name, (char *)argument, NULL};
+  if (write_all(fd, input, size) == 0 && lseek(fd, 0, SEEK_SET) == 0 && dup2(fd, STDIN_FILENO) >= 0) execv(path, arguments);
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
 }

@@ -23,6 +23,8 @@ public struct HostFilter: PacketFilter {
   /// The files in which the kernel lists the legacy tables in use, one for each family.
   private let legacyTables: [String]
 
+  public static let legacyTables = ["/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"]
+
   /// - Parameters:
   ///   - iptables: the backend for the tables of `iptables`.
   ///   - nftables: the backend for our own tables in nf_tables.
@@ -33,7 +35,7 @@ public struct HostFilter: PacketFilter {
   public init(
     iptables: any FilterBackend, nftables: any FilterBackend, zones: any FirewalldClient = NoFirewalld(),
     state: String = StatePaths.run, sources: String = StatePaths.firewalldSources,
-    legacyTables: [String] = ["/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"]
+    legacyTables: [String] = Self.legacyTables
   ) {
     self.iptables = iptables
     self.nftables = nftables
@@ -85,9 +87,11 @@ public struct HostFilter: PacketFilter {
     }
   }
 
+  private func hasLegacyTables() throws(KernelError) -> Bool { try Self.hasLegacyTables(in: legacyTables) }
+
   /// Whether legacy tables are in use in this network namespace.
-  private func hasLegacyTables() throws(KernelError) -> Bool {
-    for path in legacyTables {
+  private static func hasLegacyTables(in files: [String]) throws(KernelError) -> Bool {
+    for path in files {
       do throws(KernelError) {
         if try Files.readIfPresent(path)?.isEmpty == false { return true }
       } catch {
@@ -121,6 +125,11 @@ public struct HostFilter: PacketFilter {
       guard !error.isTemporary else { throw error }  // a backend that cannot be used has no rules of ours
     }
     return usable
+  }
+
+  /// Whether calls on this host load libraries: libiptc for legacy tables, libdbus for firewalld.
+  public static var loadsLibraries: Bool {
+    Firewalld.mayRun || (try? hasLegacyTables(in: legacyTables)) ?? true
   }
 
   // MARK: rules

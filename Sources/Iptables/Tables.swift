@@ -168,7 +168,8 @@ extension Tables {
     if try isUsed(.nftables) { return .nftables }
     if try !Tables(.legacy).present(TableName.all).isEmpty { return .legacy }
     guard canUseNftables else { return .legacy }
-    return try commandWritesNftables() || !canUseLegacy ? .nftables : .legacy
+    if try commandWritesNftables() { return .nftables }
+    return try canUseLegacy() ? .legacy : .nftables
   }
 
   static var canUseNftables: Bool {
@@ -178,11 +179,15 @@ extension Tables {
     } catch { return false }
   }
 
-  private static var canUseLegacy: Bool {
+  /// - Throws: if this executable cannot load libiptc.
+  private static func canUseLegacy() throws(KernelError) -> Bool {
     do throws(KernelError) {
       _ = try Table.read(TableName(.filter, .v4))
       return true
-    } catch { return false }
+    } catch {
+      if SharedLibrary.wasNeeded { throw error }
+      return false
+    }
   }
 
   /// Whether tables of that variant hold rules that are not ours; `false` if the kernel does not have that variant.

@@ -1,8 +1,15 @@
+import CLinux
 import Glibc
 public import NetTypes
 
 /// Loads a shared library when it is first needed; it stays loaded, because it keeps state.
 public enum SharedLibrary {
+  /// Whether this executable can load libraries: a static one cannot.
+  public static var canBeLoaded: Bool { cl_can_load_libraries() != 0 }
+
+  /// Whether this executable is static and needed a library.
+  public static var wasNeeded: Bool { cl_wanted_library() != 0 }
+
   /// Equals `dlopen(3)` with RTLD_NOW and RTLD_LOCAL.
   ///
   /// - Parameters:

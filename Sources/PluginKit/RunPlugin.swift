@@ -9,7 +9,10 @@ import NetTypes
 /// - Parameters:
 ///   - plugin: the plugin.
 ///   - builtIn: a delegate that is linked into this executable, and run without a process if `CNI_PATH` leads to it.
-public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P, builtIn: BuiltInPlugin? = nil) -> Never {
+///   - libraries: which calls need shared libraries.
+public func runPlugin<P: Plugin & ~Copyable>(
+  _ plugin: consuming P, builtIn: BuiltInPlugin? = nil, libraries: LibraryUse = .none
+) -> Never {
   StandardStreams.occupyClosedStreams()
   StandardStreams.turnSignalsIntoErrors()
   guard Invocation.hasCommand({ Environment[$0] }) else {
@@ -26,19 +29,22 @@ public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P, builtIn: Bui
   do throws(CNIError) {
     if Environment["CNI_COMMAND"] == SettingsCheck<P>.command {
       input = try readConfiguration(for: .add)
-      try write(SettingsCheck(plugin, of: input).answer())
+      try printResult(SettingsCheck(plugin, of: input).answer().bytes)
       exit(0)
     }
     let invocation = try Invocation({ Environment[$0] }, namespaceRule: P.namespaceRule)
     // A failed ADD may need the file descriptors of closed sockets to undo its changes.
     if [.del, .gc].contains(invocation.command) { LateClosing.begin() }
     input = try readConfiguration(for: invocation.command)
+    if libraries.areMissing(for: invocation.command, input) { throw DynamicPlugins.takeOver(P.name, input) }
     let runner = Runner(
       plugin: plugin, invocation: invocation, input: input, journal: journal, builtIn: builtIn, print: printResult)
     try runner.run()
     log(journal, of: CommandLine.arguments.first ?? "", Environment["CNI_COMMAND"], input, nil)
     exit(0)
   } catch {
+    // What the call has changed is rolled back, or it can be repeated.
+    let error = SharedLibrary.wasNeeded ? DynamicPlugins.takeOver(P.name, input) : error
     report(error, answering: input)
     log(journal, of: CommandLine.arguments.first ?? "", Environment["CNI_COMMAND"], input, error)
     exit(1)
@@ -60,12 +66,6 @@ private func readConfiguration(for command: Command) throws(CNIError) -> [UInt8]
   } catch {
     throw CNIError(.ioFailure, "error reading from stdin: \(error.reason)", details: "errno \(error.errno)")
   }
-}
-
-private func write(_ answer: JSONValue) throws(CNIError) {
-  do throws(KernelError) {
-    try StandardStreams.write(answer.bytes + [UInt8(ascii: "\n")], to: StandardStreams.output)
-  } catch { throw CNIError(.ioFailure, "write to standard output: \(error.reason)") }
 }
 
 private func printResult(_ document: [UInt8]) throws(CNIError) {

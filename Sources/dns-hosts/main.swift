@@ -18,4 +18,5 @@ runPlugin(
         link: link.name, addresses: try kernel.addresses(of: link.name, on: .host).map { $0.address })
     },
     connect: { (config) throws(CNIError) in EtcdClient(config) },
-    dnsmasq: { DnsmasqSettings.program() }))
+    dnsmasq: { DnsmasqSettings.program() }),
+  libraries: LibraryUse(texts: ["etcd"]) { HostFilter.loadsLibraries })

@@ -17,4 +17,5 @@ runPlugin(
   builtIn: BuiltInPlugin(
     HostLocal.onDisk { (path) throws(KernelError) in
       try LiveKernel.open(containerNamespace: path, filter: HostFilter())
-    }))
+    }),
+  libraries: LibraryUse(texts: ["etcd"]) { HostFilter.loadsLibraries })

@@ -67,3 +67,10 @@ enum { CL_BUILD_ID_SIZE = 32, CL_PROGRAM_NAME_SIZE = 32 };
 /* The desc of this executable's ELF note "swift-cni": the build ID of the suite, then the name of the executable. All bytes
    are zero until scripts/build writes them. */
 void cl_build_note(uint8_t desc[CL_BUILD_ID_SIZE + CL_PROGRAM_NAME_SIZE]);
+
+/* Whether this executable can load shared libraries: a static one cannot. */
+int cl_can_load_libraries(void);
+/* Whether a static executable would have loaded a library. */
+int cl_wanted_library(void);
+/* execv(3) with the same argv[0], one argument, and `input` as standard input. */
+int cl_execute_with_input(const char *path, const char *argument, const void *input, size_t size);

@@ -15,6 +15,9 @@ public final class Firewalld: FirewalldClient {
 
   public init() {}
 
+  /// Whether firewalld is installed and there is a system bus.
+  static var mayRun: Bool { Files.exists(configuration) && SystemBus.mayRun }
+
   public func unavailableReason() -> KernelError? {
     do throws(KernelError) {
       _ = try openBus()

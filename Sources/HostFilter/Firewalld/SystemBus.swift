@@ -36,14 +36,20 @@ public struct SystemBus: ~Copyable {
   private var functions: cd_library
   private let connection: OpaquePointer
 
+  private static var configuredAddress: String? {
+    Environment["DBUS_SYSTEM_BUS_ADDRESS"].flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// Whether the bus has another address than usual, or its socket exists.
+  static var mayRun: Bool { configuredAddress != nil || Files.exists(StatePaths.systemBus) }
+
   /// Connects, and loads libdbus if the bus's socket exists.
   ///
   /// - Throws: ENOTCONN if there is no bus; ENOENT if libdbus is missing.
   static func open() throws(KernelError) -> SystemBus {
-    let environment = Environment["DBUS_SYSTEM_BUS_ADDRESS"] ?? ""
-    let address = environment.isEmpty ? "unix:path=\(StatePaths.systemBus)" : environment
+    let address = configuredAddress ?? "unix:path=\(StatePaths.systemBus)"
     let operation = "connect to the system bus at \(address)"
-    guard !environment.isEmpty || Files.exists(StatePaths.systemBus) else {
+    guard mayRun else {
       throw KernelError(operation, errno: .ENOTCONN, reason: "no such socket")
     }
     let functions = try Libdbus.load().functions
