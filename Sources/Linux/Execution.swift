@@ -1,6 +1,7 @@
 import CLinux
 public import NetTypes
 
+/// Another program in the place of this one.
 public enum Execution {
   /// Replaces this process by an executable, with the same environment and name (`argv[0]`), one argument, and `input` as its
   /// standard input (execve(2)).
