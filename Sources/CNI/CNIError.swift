@@ -1,15 +1,27 @@
+import NetTypes
+
 /// An error as the CNI specification reports it: printed as JSON on standard output.
 public struct CNIError: Error, Equatable, Sendable {
-  public var code: Code
+  private struct Fields: Equatable, Sendable {
+    var code: Code
+    var message: String
+    var details: String
+  }
+
+  /// As in `KernelError`.
+  private var fields: Boxed<Fields>
+
+  public var code: Code { fields.value.code }
   /// What was being done, what was wrong, and what is wanted.
-  public var message: String
+  public var message: String { fields.value.message }
   /// Further information for the operator; may be empty.
-  public var details: String
+  public var details: String {
+    get { fields.value.details }
+    set { fields.value.details = newValue }
+  }
 
   public init(_ code: Code, _ message: String, details: String = "") {
-    self.code = code
-    self.message = message
-    self.details = details
+    fields = Boxed(Fields(code: code, message: message, details: details))
   }
 
   /// An error code, explained in `docs/errors.md`; 1 to 99 are the specification's, 100 and above are ours.
@@ -45,9 +57,9 @@ public struct CNIError: Error, Equatable, Sendable {
   /// `nil` if there are no errors.
   public init?(joining errors: [CNIError]) {
     guard let first = errors.first else { return nil }
-    code = first.code
-    message = errors.map { $0.message }.joined(separator: "; ")
-    details = errors.map { $0.details }.filter { !$0.isEmpty }.joined(separator: "; ")
+    self.init(
+      first.code, errors.map { $0.message }.joined(separator: "; "),
+      details: errors.map { $0.details }.filter { !$0.isEmpty }.joined(separator: "; "))
   }
 }
 

@@ -1,19 +1,32 @@
 /// An error of the kernel: the operation, its `errno`, and the kernel's message if it sent one.
 public struct KernelError: Error, Equatable, Sendable, CustomStringConvertible {
+  private struct Fields: Equatable, Sendable {
+    var operation: String
+    var errno: Errno
+    var reason: String
+    var kernelMessage: String
+  }
+
+  /// Half of a plugin's code passes errors on; a reference is one word.
+  private var fields: Boxed<Fields>
+
   /// The operation with its values: "add route 10.9.0.0/16 via 10.1.1.1".
-  public var operation: String
+  public var operation: String { fields.value.operation }
   /// The error number; 0 if a library refused the operation without a system call.
-  public var errno: Errno
+  public var errno: Errno { fields.value.errno }
   /// The text for `errno`, or the library's text.
-  public var reason: String
+  public var reason: String {
+    get { fields.value.reason }
+    set { fields.value.reason = newValue }
+  }
   /// The kernel's extended-acknowledgement text, for instance "Nexthop has invalid gateway"; may be empty.
-  public var kernelMessage: String
+  public var kernelMessage: String {
+    get { fields.value.kernelMessage }
+    set { fields.value.kernelMessage = newValue }
+  }
 
   public init(_ operation: String, errno: Errno, reason: String, kernelMessage: String = "") {
-    self.operation = operation
-    self.errno = errno
-    self.reason = reason
-    self.kernelMessage = kernelMessage
+    fields = Boxed(Fields(operation: operation, errno: errno, reason: reason, kernelMessage: kernelMessage))
   }
 
   public var description: String {
