@@ -96,9 +96,10 @@ class Floor:
 
 
 class Hello:
-    """The C program that does nothing."""
+    """The C program that does nothing, with glibc or with musl."""
 
-    name = "hello"
+    def __init__(self, name):
+        self.name = name
 
     def call(self, label, *_):
-        return job(f"{label}/hello", "/dev/null", [], BUILT / "hello")
+        return job(f"{label}/{self.name}", "/dev/null", [], BUILT / self.name)

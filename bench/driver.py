@@ -81,7 +81,7 @@ def in_turns(contestants, rounds, make_jobs):
 def measure_start(results, plugins):
     (SCRATCH / "version.json").write_text('{"cniVersion":"1.0.0"}')
     for rounds, keep in ((3, False), (200, True)):
-        results.run(in_turns([*plugins, Hello()], rounds, lambda one, _: [
+        results.run(in_turns([*plugins, Hello("hello"), Hello("hello-musl")], rounds, lambda one, _: [
             one.call("VERSION", "bridge", "VERSION", SCRATCH / "version.json")]), keep=keep)
 
 

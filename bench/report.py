@@ -84,6 +84,14 @@ class Report:
         yield "largest plugin in MB", max(plugins) / 1e6, 2.5
         yield f"all {len(plugins)} plugins and swift-cni-dynamic in MB", sum(self.executables.values()) / 1e6, 35
 
+    def musl(self):
+        """Returns what the table would be if the C programs were linked with musl too."""
+        start = self.value("VERSION", "hello") - self.value("VERSION", "hello-musl")
+        ratios = [self.value(f"{verb}-none", "ours") / (self.value(f"{verb}-none", "floor") - start) for verb in ("ADD", "DEL")]
+        return ("The C programs above are linked with glibc, the plugins with musl, which starts sooner. Compared with a program "
+                f"that does nothing and is linked with musl, VERSION is {self.ratio('VERSION', 'hello-musl'):.2f}; compared "
+                f"with the floor without the start of glibc, ADD is {ratios[0]:.2f} and DEL {ratios[1]:.2f}.")
+
     def growth(self, verb, presence, who):
         """Returns the ratio between the value with attachments present and without any."""
         return self.value(f"{verb}-{presence}", who) / self.value(f"{verb}-none", who)
@@ -93,7 +101,9 @@ class Report:
         for words, value, limit in self.promises():
             rows.append([words, f"{limit}", f"{value:.2f}", "reached" if value <= limit else "**not reached**"])
         floor = [f"{verb} {self.growth(verb, presence, 'floor'):.2f}" for verb in ("ADD", "DEL") for presence in ("many", "crowd")]
-        note = f"The floor grows itself: {', '.join(floor)} on 10 bridges and on one. {FLOOD}"
+        note = f"""The floor grows itself: {', '.join(floor)} on 10 bridges and on one. {FLOOD}
+
+{self.musl()}"""
         return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{note}"
 
     def text(self, absolute):

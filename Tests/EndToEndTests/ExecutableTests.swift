@@ -96,6 +96,16 @@ struct ExecutableTests {
     }
   }
 
+  @Test func `errors have the texts that other programs print`() throws {
+    try Lab.use { lab in
+      try lab.shell("ln -s loop \(lab.directory)/loop")
+      var call = lab.call("ADD", try lab.bridge(), on: 1, plugin: "bridge")
+      call.variables["CNI_NETNS"] = "\(lab.directory)/loop"
+      let refused = try lab.run(call)
+      #expect(refused.complaint.contains("Too many levels of symbolic links"), "\(refused)")
+    }
+  }
+
   @Test func `legacy tables are changed by the executable beside the plugin`() throws {
     try expectLegacyRules { lab in
       try lab.shell("iptables-legacy --table nat --list", in: lab.host)
