@@ -7,7 +7,7 @@ public struct NftMessage: Equatable, Sendable {
   public enum Kind: UInt16, Sendable {
     case newTable, getTable, deleteTable, newChain, getChain, deleteChain, newRule, getRule, deleteRule
     case newSet
-    case newSetElements = 12
+    case deleteSet = 11, newSetElements
     case getSetElements, deleteSetElements
     case getGeneration = 16
   }
@@ -17,6 +17,8 @@ public struct NftMessage: Equatable, Sendable {
     public static let acknowledge: UInt16 = 4
     public static let dump: UInt16 = 0x300
     public static let exclusive: UInt16 = 0x200
+    /// Do not delete a set that has elements.
+    public static let nonRecursive: UInt16 = 0x100
     public static let create: UInt16 = 0x400
     public static let append: UInt16 = 0x800
   }
@@ -53,7 +55,7 @@ public struct NftMessage: Equatable, Sendable {
   /// Not so for a message that deletes all rules of a chain, because it is sent for new chains too.
   public var isDeletion: Bool {
     switch kind {
-    case .deleteTable, .deleteChain, .deleteSetElements: true
+    case .deleteTable, .deleteChain, .deleteSet, .deleteSetElements: true
     case .deleteRule: NftAnswer.list(attributes.all[...]).contains { type, _ in type == 3 || type == 9 }
     default: false
     }

@@ -19,10 +19,19 @@ enum Table: String, CaseIterable {
 
 /// A set or map, and the types of its key and value.
 struct SetSpec: Equatable {
-  var table: Table = .inet
+  var part: Layout.Part
   var name: String
   var key: [Field.Kind]
-  var value: Value = .none
+  var value: Value
+
+  init(_ part: Layout.Part, _ name: String, key: [Field.Kind], value: Value = .none) {
+    self.part = part
+    self.name = name
+    self.key = key
+    self.value = value
+  }
+
+  var table: Table { part.table }
 
   enum Value: Equatable {
     /// A set.
@@ -33,6 +42,9 @@ struct SetSpec: Equatable {
 
   /// The name that commands use: `inet swift_cni ports4`.
   var qualifiedName: String { "\(table.name) \(name)" }
+
+  /// `set` or `map`, as commands name it.
+  var kind: String { value == .none ? "set" : "map" }
 
   /// `add map inet swift_cni ports4 { type inet_proto . inet_service : ipv4_addr . inet_service ; }`.
   var declaration: String {

@@ -1,7 +1,7 @@
 import NetTypes
 import PacketFilter
 
-/// The fixed part of the table `swift_cni`, present while any owner has rules: sets, and chains with lookups in them.
+/// The fixed parts of the table `swift_cni`: sets, and chains with lookups in them (`Part`).
 ///
 /// In family `inet`:
 /// - `prerouting` and `output`, type nat, priority -90: after the host's own translations at -100. They look up floating
@@ -25,34 +25,34 @@ import PacketFilter
 /// Everything that belongs to a container is an element. So the cost of a change and of a packet does not depend on the
 /// number of containers.
 enum Layout {
-  static let owners = SetSpec(name: "owners", key: [.interface], value: .verdict)
-  static let guarded = SetSpec(table: .bridge, name: "guarded", key: [.interface], value: .verdict)
+  static let owners = SetSpec(.owners, "owners", key: [.interface], value: .verdict)
+  static let guarded = SetSpec(.guards, "guarded", key: [.interface], value: .verdict)
   /// The chain of spare ports; re-declaring the layout leaves its rules as they are.
   static let spare = "spare"
   /// One element for each owner that wants a name server's port open; keys are hashes.
-  static let servers = SetSpec(name: "servers", key: [.interface], value: .verdict)
+  static let servers = SetSpec(.nameServers, "servers", key: [.interface], value: .verdict)
   /// The prefix of the names of chains for name servers.
   static let servicePrefix = "serve_"
   /// The UDP ports on which this host's VXLAN devices listen.
-  static let tunnels = SetSpec(name: "tunnels", key: [.port], value: .verdict)
+  static let tunnels = SetSpec(.tunnels, "tunnels", key: [.port], value: .verdict)
   /// Those of these ports that accept packets from any host.
-  static let openTunnels = SetSpec(name: "open_tunnels", key: [.port], value: .verdict)
+  static let openTunnels = SetSpec(.tunnels, "open_tunnels", key: [.port], value: .verdict)
   /// One element for each network and port, and for each network and peer; keys are hashes.
-  static let tunnelOwners = SetSpec(name: "tunnel_owners", key: [.interface], value: .verdict)
+  static let tunnelOwners = SetSpec(.tunnels, "tunnel_owners", key: [.interface], value: .verdict)
   /// Prefix of the names of chains for tunnels.
   static let tunnelPrefix = "vtep_"
   /// Prefixes of the names of chains that have entry elements.
   static let entryElementPrefixes = [servicePrefix, tunnelPrefix]
-  static let allowed = SetSpec(table: .bridge, name: "allowed", key: [.interface, .mac])
+  static let allowed = SetSpec(.guards, "allowed", key: [.interface, .mac])
 
   /// One element for each owner that guards addresses; keys are hashes.
-  static let frameOwners = SetSpec(table: .bridge, name: "owners", key: [.interface], value: .verdict)
+  static let frameOwners = SetSpec(.guards, "owners", key: [.interface], value: .verdict)
   /// Bridge ports whose frames must come from given addresses.
-  static let addressed = SetSpec(table: .bridge, name: "addressed", key: [.interface], value: .verdict)
+  static let addressed = SetSpec(.guards, "addressed", key: [.interface], value: .verdict)
   /// The chain that looks up those addresses.
   static let sources = "sources"
   static func sources(_ family: IPFamily) -> SetSpec {
-    SetSpec(table: .bridge, name: "sources\(family.digit)", key: [.interface, family == .v4 ? .v4 : .v6])
+    SetSpec(.guards, "sources\(family.digit)", key: [.interface, family == .v4 ? .v4 : .v6])
   }
 
   /// The roles that may isolate bridges.
@@ -60,11 +60,13 @@ enum Layout {
 
   static func entering(_ role: PluginRole) -> SetSpec { byBridge("entering_\(role)") }
   static func leaving(_ role: PluginRole) -> SetSpec { byBridge("leaving_\(role)") }
-  static func isolated(_ role: PluginRole) -> SetSpec { SetSpec(name: "isolated_\(role)", key: [.interface]) }
+  static func isolated(_ role: PluginRole) -> SetSpec { SetSpec(.forwarding, "isolated_\(role)", key: [.interface]) }
   /// One element for each owner and bridge; keys are hashes.
   static func isolators(_ role: PluginRole) -> SetSpec { byBridge("isolators_\(role)") }
 
-  private static func byBridge(_ name: String) -> SetSpec { SetSpec(name: name, key: [.interface], value: .verdict) }
+  private static func byBridge(_ name: String) -> SetSpec {
+    SetSpec(.forwarding, name, key: [.interface], value: .verdict)
+  }
 
   static var sets: [SetSpec] {
     [owners, servers, tunnels, openTunnels, tunnelOwners]
@@ -75,14 +77,17 @@ enum Layout {
 
   static func sets(_ table: Table) -> [SetSpec] { sets.filter { $0.table == table } }
 
-  /// Changes that create the table and its fixed chains, or refill them; elements and other chains stay.
-  static func declaration(_ table: Table) -> [RulesetChange] {
-    let chains = chains(table)
-    return [.addTable(table)] + sets(table).map { .addSet($0) }
-      + chains.flatMap { chain -> [RulesetChange] in
-        [.addChain(table, chain.name, chain.hook)] + (chain.name == spare ? [] : [.flushChain(table, chain.name)])
-      }
-      + chains.flatMap { chain in chain.rules.map { .addRule(table, chain.name, $0) } }
+  /// Changes that create the parts and their tables, or refill their chains; elements and other chains stay.
+  static func declaration(_ parts: [Part]) -> [RulesetChange] {
+    Table.allCases.flatMap { table -> [RulesetChange] in
+      let chains = chains(table).filter { parts.contains($0.part) }
+      guard !chains.isEmpty else { return [] }
+      return [.addTable(table)] + sets(table).filter { parts.contains($0.part) }.map { .addSet($0) }
+        + chains.flatMap { chain -> [RulesetChange] in
+          [.addChain(table, chain.name, chain.hook)] + (chain.name == spare ? [] : [.flushChain(table, chain.name)])
+        }
+        + chains.flatMap { chain in chain.rules.map { .addRule(table, chain.name, $0) } }
+    }
   }
 
   /// Changes that fail if an owner still has rules.
@@ -94,6 +99,7 @@ enum Layout {
   }
 
   struct Chain {
+    var part: Part
     var name: String
     var hook: Hook?
     var rules: [NftRule]
@@ -140,20 +146,22 @@ enum Layout {
     }
     let incoming = floating + [[.local, .jump("publish")]]
     return [
-      Chain(name: "anchor", rules: []),
-      Chain(name: spare, rules: []),
+      Chain(part: .owners, name: "anchor", rules: []),
+      Chain(part: .publishing, name: spare, rules: []),
       Chain(
-        name: "localnet", hook: Hook(.filter, .prerouting, -150),
+        part: .publishing, name: "localnet", hook: Hook(.filter, .prerouting, -150),
         rules: [[.link(.incoming, ["lo"], isNot: true), .prefix(.destination, .loopback), .drop]]),
-      Chain(name: "publish", rules: publishRules),
-      Chain(name: "prerouting", hook: Hook(.nat, .prerouting, -90), rules: incoming),
-      Chain(name: "output", hook: Hook(.nat, .output, -90), rules: incoming),
-      Chain(name: "postrouting", hook: Hook(.nat, .postrouting, 100), rules: each.flatMap { $0.postrouting }),
+      Chain(part: .publishing, name: "publish", rules: publishRules),
+      Chain(part: .publishing, name: "prerouting", hook: Hook(.nat, .prerouting, -90), rules: incoming),
+      Chain(part: .publishing, name: "output", hook: Hook(.nat, .output, -90), rules: incoming),
       Chain(
-        name: "input", hook: Hook(.filter, .input, 0),
+        part: .masquerading, name: "postrouting", hook: Hook(.nat, .postrouting, 100),
+        rules: each.flatMap { $0.postrouting }),
+      Chain(
+        part: .nameServers, name: "input", hook: Hook(.filter, .input, 0),
         rules: each.map { [.verdict([.address(.destination, $0.family)], $0.served)] }),
       Chain(
-        name: "forward", hook: Hook(.filter, .forward, 0),
+        part: .forwarding, name: "forward", hook: Hook(.filter, .forward, 0),
         // Most packets belong to a connection whose first packet passed the rules below.
         rules: [[.established, .accept]]
           + isolating.flatMap { role -> [NftRule] in
@@ -162,13 +170,14 @@ enum Layout {
     ] + tunnelChains
   }
 
-  /// A table made by an earlier version lacks these chains until a network's tunnel rules are added.
-  static var tunnelChains: [Chain] {
+  private static var tunnelChains: [Chain] {
     [
       Chain(
-        name: "\(tunnelPrefix)input", hook: Hook(.filter, .input, -150), rules: [[.verdict([.udpPort], tunnels)]]),
+        part: .tunnels, name: "\(tunnelPrefix)input", hook: Hook(.filter, .input, -150),
+        rules: [[.verdict([.udpPort], tunnels)]]),
       Chain(
-        name: "\(tunnelPrefix)forward", hook: Hook(.filter, .forward, -150), rules: NftablesPlan.tunnelForwardRules),
+        part: .tunnels, name: "\(tunnelPrefix)forward", hook: Hook(.filter, .forward, -150),
+        rules: NftablesPlan.tunnelForwardRules),
     ]
   }
 
@@ -205,10 +214,11 @@ enum Layout {
   private static var bridgeChains: [Chain] {
     let link = Selector.link(.incoming)
     return [
-      Chain(name: "check", rules: [[.member([link, .hardwareSource], allowed), .returnToCaller], [.drop]]),
-      Chain(name: sources, rules: sourceRules),
       Chain(
-        name: "prerouting", hook: Hook(.filter, .prerouting, -300),
+        part: .guards, name: "check", rules: [[.member([link, .hardwareSource], allowed), .returnToCaller], [.drop]]),
+      Chain(part: .guards, name: sources, rules: sourceRules),
+      Chain(
+        part: .guards, name: "prerouting", hook: Hook(.filter, .prerouting, -300),
         rules: [[.verdict([link], guarded)], [.verdict([link], addressed)]]),
     ]
   }
@@ -223,34 +233,36 @@ struct FamilySets {
   /// The value for all addresses of the host in a key that has an address component.
   var anyAddress: IPAddress { family == .v4 ? IPAddress(v4: 0) : IPAddress(v6: 0) }
 
-  private func named(_ name: String, _ key: [Field.Kind], _ value: SetSpec.Value = .none) -> SetSpec {
-    SetSpec(name: name + family.digit, key: key, value: value)
+  private func named(
+    _ part: Layout.Part, _ name: String, _ key: [Field.Kind], _ value: SetSpec.Value = .none
+  ) -> SetSpec {
+    SetSpec(part, name + family.digit, key: key, value: value)
   }
 
-  var ports: SetSpec { named("ports", [.transport, .port], .fields([address, .port])) }
-  var bound: SetSpec { named("bound", [address, .transport, .port], .fields([address, .port])) }
+  var ports: SetSpec { named(.publishing, "ports", [.transport, .port], .fields([address, .port])) }
+  var bound: SetSpec { named(.publishing, "bound", [address, .transport, .port], .fields([address, .port])) }
   /// Ports with conditions: each leads to its own chain, or to a chain with a given name.
-  var special: SetSpec { named("special", [.transport, .port], .verdict) }
-  var boundSpecial: SetSpec { named("bound_special", [address, .transport, .port], .verdict) }
+  var special: SetSpec { named(.publishing, "special", [.transport, .port], .verdict) }
+  var boundSpecial: SetSpec { named(.publishing, "bound_special", [address, .transport, .port], .verdict) }
   /// The ports that a chain with a given name looks up.
-  var chained: SetSpec { named("chained", [.transport, .port], .verdict) }
-  var boundChained: SetSpec { named("bound_chained", [address, .transport, .port], .verdict) }
+  var chained: SetSpec { named(.publishing, "chained", [.transport, .port], .verdict) }
+  var boundChained: SetSpec { named(.publishing, "bound_chained", [address, .transport, .port], .verdict) }
   /// Ports that other networks of the same container publish too; the key begins with a hash of the owner.
-  var spares: SetSpec { named("spares", [.interface, address, .transport, .port], .verdict) }
+  var spares: SetSpec { named(.publishing, "spares", [.interface, address, .transport, .port], .verdict) }
   /// The container's address: chain that masquerades connections to the container's published ports.
-  var returning: SetSpec { named("returning", [address], .verdict) }
+  var returning: SetSpec { named(.masquerading, "returning", [address], .verdict) }
   /// The container's address: chain that masquerades connections to the container's floating address.
-  var neighbours: SetSpec { named("neighbours", [address], .verdict) }
-  var floating: SetSpec { named("floating", [address], .fields([address])) }
-  var leavingFloat: SetSpec { named("leaving_float", [address], .verdict) }
-  var external: SetSpec { named("external", [address], .fields([address])) }
-  var masquerade: SetSpec { named("masquerade", [address], .verdict) }
-  var admitted: SetSpec { named("admitted", [address]) }
+  var neighbours: SetSpec { named(.masquerading, "neighbours", [address], .verdict) }
+  var floating: SetSpec { named(.publishing, "floating", [address], .fields([address])) }
+  var leavingFloat: SetSpec { named(.masquerading, "leaving_float", [address], .verdict) }
+  var external: SetSpec { named(.masquerading, "external", [address], .fields([address])) }
+  var masquerade: SetSpec { named(.masquerading, "masquerade", [address], .verdict) }
+  var admitted: SetSpec { named(.forwarding, "admitted", [address]) }
   /// The address of a name server: chain that limits which bridge may query it.
-  var served: SetSpec { named("served", [address], .verdict) }
+  var served: SetSpec { named(.nameServers, "served", [address], .verdict) }
   /// The addresses of other hosts, with the UDP port of their tunnels.
-  var tunnelPeers: SetSpec { named("tunnel_peers", [address, .port], .verdict) }
-  var links: SetSpec { named("links", [address, address, .transport, .port]) }
+  var tunnelPeers: SetSpec { named(.tunnels, "tunnel_peers", [address, .port], .verdict) }
+  var links: SetSpec { named(.forwarding, "links", [address, address, .transport, .port]) }
 
   var all: [SetSpec] {
     [

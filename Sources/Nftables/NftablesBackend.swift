@@ -93,9 +93,7 @@ public final class NftablesBackend: FilterBackend {
     let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
     let socket = try RulesetSocket.open()
     let whole = try NftablesPlan(ruleSet)
-    for table in whole.tables where try !PresentRuleset.hasFixedChains(table, for: ruleSet.role, in: socket) {
-      return ruleSet.rules
-    }
+    for part in whole.parts where try !PresentRuleset.hasChains(of: part, in: socket) { return ruleSet.rules }
     let anchored = try whole.elements.last.map { (last) throws(KernelError) in try socket.has(last, of: owner) } ?? true
     guard anchored else { return ruleSet.rules }
     var missing: [Rule] = []
@@ -129,37 +127,6 @@ public final class NftablesBackend: FilterBackend {
     self.library = library
     if changes.contains(where: { $0.isDeletion }) { LateClosing.noteDeletion() }
     try library.open().run(changes.map { $0.text }, doing: operation)
-  }
-}
-
-extension RulesetSocket {
-  /// Removes the chains that only those rules used, and a table that has lost its last owner.
-  borrowing func clear(_ plan: NftablesPlan) throws(KernelError) {
-    for table in plan.tables where try uses(of: table.anchor, table) == Layout.idleUses(table) {
-      try clear(Layout.deletion(table))
-    }
-    var idle: [SharedChain] = []
-    for chain in plan.chains where try uses(of: chain.name, .inet) == chain.idleUses { idle.append(chain) }
-    do throws(KernelError) {
-      if !idle.isEmpty { try carryOut(idle.flatMap { $0.deletion }, doing: "remove unused chains and sets") }
-    } catch  where error.errno.isOne(of: .EBUSY, .ENOENT) {
-      for chain in idle { try clear(chain.deletion) }
-    }
-  }
-
-  /// Removes every shared chain without owners, and every table without owners.
-  borrowing func sweep() throws(KernelError) {
-    for table in Table.allCases where try uses(of: table.anchor, table) == Layout.idleUses(table) {
-      try clear(Layout.deletion(table))
-    }
-    for changes in try PresentRuleset.unusedChainDeletions(in: self) { try clear(changes) }
-  }
-
-  /// Runs deletions; ignores EBUSY (another process needs the object again) and ENOENT (it removed the object itself).
-  private borrowing func clear(_ changes: [RulesetChange]) throws(KernelError) {
-    do throws(KernelError) {
-      try carryOut(changes, doing: "remove unused chains and sets")
-    } catch  where error.errno.isOne(of: .EBUSY, .ENOENT) {}
   }
 }
 
@@ -239,7 +206,7 @@ extension NftablesBackend {
           }
         try carryOut(changes, in: socket, doing: "replace rules of \(ruleSet.owner.filterTag)")
         guard let before else { return elements.isEmpty ? () : try socket.sweep() }
-        return try socket.clear(before.chainsUnused(by: plan))
+        return try socket.clear(before, keeping: plan)
       } catch {
         let isConflict = [
           .ENOENT, .EEXIST, .EBUSY, .EAGAIN,
@@ -258,7 +225,7 @@ extension NftablesBackend {
     let before = try NftablesPlan(old), plan = try NftablesPlan(ruleSet)
     let socket = try RulesetSocket.open()
     try carryOut(plan.changes(from: before), in: socket, doing: "change rules of \(ruleSet.owner.filterTag)")
-    try socket.clear(before.chainsUnused(by: plan))
+    try socket.clear(before, keeping: plan)
   }
 
   /// What was added for a rule set; `nil` if any of it is missing, or if its rules have an order (spare ports).
@@ -278,15 +245,6 @@ extension NftablesPlan {
     return removed.map { .deleteElement($0) }
       + chains.filter { !oldChains.contains($0.name) }.flatMap { $0.declaration }
       + added.map { .createElement($0) }
-  }
-
-  /// The chains that `other` does not use, without elements.
-  fileprivate func chainsUnused(by other: NftablesPlan) -> NftablesPlan {
-    let names = Set(other.chains.map { $0.name })
-    var rest = self
-    rest.elements = []
-    rest.chains.removeAll { names.contains($0.name) }
-    return rest
   }
 
   private var elementsByKey: [[UInt8]: Element] {

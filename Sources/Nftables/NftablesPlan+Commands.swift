@@ -3,14 +3,13 @@ import PacketFilter
 
 /// The changes that add the rules to the present ruleset.
 extension NftablesPlan {
-  /// Changes for the usual case without conflicts: elements, and the tables and chains that they need and that are missing.
+  /// Changes for the usual case without conflicts: elements, and the parts and chains that they need and that are missing.
   ///
   /// A look-up first is cheaper than a refused transaction: the kernel then waits until no CPU uses the old rules.
   func additions(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
-    var changes: [RulesetChange] = []
-    for table in tables where try socket.uses(of: table.anchor, table) == nil {
-      changes += Layout.declaration(table)
-    }
+    var missingParts: [Layout.Part] = []
+    for part in parts where try !PresentRuleset.has(part, in: socket) { missingParts.append(part) }
+    var changes = Layout.declaration(missingParts)
     var missing: Set<String> = []
     for chain in chains where try socket.uses(of: chain.name, .inet) == nil {
       changes += chain.declaration
@@ -22,9 +21,9 @@ extension NftablesPlan {
       + (hasLeftovers ? try spareAdditions(in: socket) : spares.map { $0.creation })
   }
 
-  /// Changes for tables or chains of which some parts are missing: declares all of them again.
+  /// Changes for parts or chains that are incomplete: declares all of them again.
   func completeAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
-    tables.flatMap(Layout.declaration) + chains.flatMap { $0.declaration } + elements.map { .createElement($0) }
+    Layout.declaration(parts) + chains.flatMap { $0.declaration } + elements.map { .createElement($0) }
       + (try spareAdditions(in: socket))
   }
 

@@ -54,6 +54,9 @@ struct NftablesPlan: Equatable {
       comment: owner.comment)
   }
 
+  /// The parts of the tables that the elements need.
+  var parts: [Layout.Part] { Layout.Part.allCases.filter { part in elements.contains { $0.set.part == part } } }
+
   /// The tables that the elements need.
   var tables: [Table] { Table.allCases.filter { table in elements.contains { $0.set.table == table } } }
 

@@ -24,24 +24,22 @@ enum PresentRuleset {
     return elements
   }
 
-  /// Whether the fixed chains of the table exist and have the expected number of rules.
-  ///
-  /// Chains for tunnels may be missing unless `role` is `tunnels`.
-  static func hasFixedChains(
-    _ table: Table, for role: PluginRole, in socket: borrowing RulesetSocket
-  ) throws(KernelError) -> Bool {
+  /// Whether the part exists; some of it may be missing.
+  static func has(_ part: Layout.Part, in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
+    try socket.uses(of: part.mainChain, part.table) != nil
+  }
+
+  /// Whether the chains of the part exist and have the expected number of rules.
+  static func hasChains(of part: Layout.Part, in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
     // A table without this chain guards hardware addresses only.
-    let sources = try socket.uses(of: Layout.sources, table)
-    let lacksSources = table == .bridge && sources == nil
-    for chain in Layout.chains(table) {
+    let sources = part == .guards ? try socket.uses(of: Layout.sources, part.table) : nil
+    let lacksSources = part == .guards && sources == nil
+    for chain in part.chains {
       if lacksSources, chain.name == Layout.sources { continue }
-      guard try socket.uses(of: chain.name, table) != nil else {
-        if role != .tunnels, chain.name.hasPrefix(Layout.tunnelPrefix) { continue }
-        return false
-      }
+      guard try socket.uses(of: chain.name, part.table) != nil else { return false }
       if chain.name == Layout.spare { continue }
       let expectedCount = lacksSources && chain.hook != nil ? 1 : chain.rules.count
-      guard try socket.ruleCount(of: chain.name, table) == expectedCount else { return false }
+      guard try socket.ruleCount(of: chain.name, part.table) == expectedCount else { return false }
     }
     return true
   }

@@ -6,6 +6,8 @@ enum RulesetChange: Equatable {
   case addTable(Table)
   case deleteTable(Table)
   case addSet(SetSpec)
+  /// Fails if the set has elements or a rule looks it up.
+  case deleteSet(SetSpec)
   case addChain(Table, String, Layout.Hook? = nil)
   /// Deletes all rules of the chain.
   case flushChain(Table, String)
@@ -26,6 +28,7 @@ enum RulesetChange: Equatable {
     case .addTable(let table): "add table \(table.name)"
     case .deleteTable(let table): "delete table \(table.name)"
     case .addSet(let set): set.declaration
+    case .deleteSet(let set): "delete \(set.kind) \(set.qualifiedName)"
     case .addChain(let table, let chain, let hook):
       "add chain \(table.name) \(chain)" + (hook.map { " \($0.text)" } ?? "")
     case .flushChain(let table, let chain): "flush chain \(table.name) \(chain)"
@@ -44,7 +47,7 @@ enum RulesetChange: Equatable {
   /// Whether the kernel frees something after the change, for which closing the socket waits.
   var isDeletion: Bool {
     switch self {
-    case .deleteTable, .deleteChain, .deleteRule, .deleteElement: true
+    case .deleteTable, .deleteSet, .deleteChain, .deleteRule, .deleteElement: true
     case .addTable, .addSet, .addChain, .flushChain, .addRule, .createElement, .addElement: false
     }
   }
@@ -73,6 +76,7 @@ struct ChangeMessages {
     case .addSet(let set):
       lastSetNumber += 1
       put(.newSet, create, set.table) { [lastSetNumber] in set.put(&$0, number: lastSetNumber) }
+    case .deleteSet(let set): put(.deleteSet, NftMessage.Flags.nonRecursive, set.table) { $0.put(2, set.name) }
     case .addChain(let table, let chain, let hook):
       put(.newChain, create, table) {
         $0.put(3, chain)

@@ -52,15 +52,18 @@ struct RulesetSocket: ~Copyable {
   }
 
   /// The answers, empty if the object is missing; repeats the request if the ruleset changed during the dump.
+  ///
+  /// Reads no answer after one that `isEnough`; then the socket cannot be used again.
   borrowing func ask(
-    _ request: NftMessage, doing operation: @autoclosure () -> String
+    _ request: NftMessage, doing operation: @autoclosure () -> String,
+    until isEnough: (ArraySlice<UInt8>) -> Bool = { _ in false }
   ) throws(KernelError) -> [ArraySlice<UInt8>] {
     let message = request.bytes(1)
     for _ in 0..<100 {
       let sent = unsafe send(descriptor.raw, message, message.count, 0)
       guard sent == message.count else { throw KernelError(errno: .last, doing: operation()) }
       do throws(KernelError) {
-        if let answers = try collect(operation()) { return answers }
+        if let answers = try collect(operation(), until: isEnough) { return answers }
       } catch {
         discardAnswers()
         throw error
@@ -75,7 +78,9 @@ struct RulesetSocket: ~Copyable {
   }
 
   /// The answers; `nil` if the ruleset changed during the dump (`NLM_F_DUMP_INTR`).
-  private borrowing func collect(_ operation: @autoclosure () -> String) throws(KernelError) -> [ArraySlice<UInt8>]? {
+  private borrowing func collect(
+    _ operation: @autoclosure () -> String, until isEnough: (ArraySlice<UInt8>) -> Bool
+  ) throws(KernelError) -> [ArraySlice<UInt8>]? {
     var answers: [ArraySlice<UInt8>] = []
     var isTorn = false
     while true {
@@ -91,7 +96,9 @@ struct RulesetSocket: ~Copyable {
           if code == .EINTR || isTorn { return nil }
           guard code == .none || code == .ENOENT else { throw KernelError(errno: code, doing: operation()) }
           return code == .none ? answers : []
-        default: answers.append(payload)
+        default:
+          answers.append(payload)
+          if isEnough(payload) { return answers }
         }
         rest = rest.dropFirst((length + 3) & ~3)
       }

@@ -52,6 +52,15 @@ import Testing
     #expect(messages.map(\.isDeletion) == [false, true])
   }
 
+  @Test func `a set is deleted only if it has no elements`() throws {
+    let message = try #require(ChangeMessages([.deleteSet(Self.ports)]).messages.first)
+    #expect(message.kind == .deleteSet)
+    #expect(message.flags == NftMessage.Flags.nonRecursive)
+    #expect(message.isDeletion)
+    #expect(RulesetChange.deleteSet(Self.ports).text == "delete map inet swift_cni ports4")
+    #expect(RulesetChange.deleteSet(FamilySets(.v4).links).text == "delete set inet swift_cni links4")
+  }
+
   @Test(arguments: [
     (8, "ff", false), (16, "ff00", false), (9, "ff000000", true), (32, "ff000001", false), (0, "00000000", true),
   ])
@@ -68,7 +77,7 @@ import Testing
     let rule: NftRule = [.conditions("ip saddr 10.0.0.0/8"), .drop]
     #expect(rule.text == "ip saddr 10.0.0.0/8 drop")
     #expect(RulesetChange.addRule(.inet, "c", rule).needsLibrary)
-    #expect(Table.allCases.flatMap(Layout.declaration).allSatisfy { !$0.needsLibrary })
+    #expect(Layout.declaration(Layout.Part.allCases).allSatisfy { !$0.needsLibrary })
   }
 
   private static let sentByNft = [
