@@ -202,10 +202,10 @@ enum Layout {
     let v4 = sources(.v4), v6 = sources(.v6)
     let link = Selector.link(.incoming)
     return [
-      [.etherTypes([.arp]), .member([link, .arpSource], v4), .returnToCaller],
-      [.etherTypes([.arp]), .arpProbe, .returnToCaller],
       [.etherTypes([.ip]), .member([link, .address(.source, .v4)], v4), .returnToCaller],
       [.etherTypes([.ip6]), .member([link, .address(.source, .v6)], v6), .returnToCaller],
+      [.etherTypes([.arp]), .member([link, .arpSource], v4), .returnToCaller],
+      [.etherTypes([.arp]), .arpProbe, .returnToCaller],
       [.etherTypes([.ip6]), .sourceWithoutSubnet, .returnToCaller],
       [.etherTypes([.arp, .ip, .ip6, .vlan, .serviceVLAN]), .drop],
     ]

@@ -248,22 +248,22 @@ extension NftablesPlan {
     }
   }
 
-  /// Rules for packets that arrive at a VXLAN device's port.
+  /// Rules for packets that arrive at a VXLAN device's port; known hosts first, which send almost all of them.
   ///
   /// If one network has no list of peers, the port is open to all hosts.
   private static var tunnelInputRules: [NftRule] {
-    [
+    IPFamily.allCases.map(FamilySets.init(_:)).map {
+      [.verdict([.address(.source, $0.family), .udpPort], $0.tunnelPeers)]
+    } + [
       [fromOurLinks, .drop], [.link(.incoming, ["lo"]), .returnToCaller], [.verdict([.udpPort], Layout.openTunnels)],
+      [.drop],
     ]
-      + IPFamily.allCases.map(FamilySets.init(_:)).map {
-        [.verdict([.address(.source, $0.family), .udpPort], $0.tunnelPeers)]
-      } + [[.drop]]
   }
 
-  /// Rules that drop what containers send to other hosts' VXLAN ports.
+  /// Rules that drop what containers send to other hosts' VXLAN ports; most forwarded packets fail the first match.
   static var tunnelForwardRules: [NftRule] {
     IPFamily.allCases.map(FamilySets.init(_:)).map {
-      [fromOurLinks, .verdict([.address(.destination, $0.family), .udpPort], $0.tunnelPeers)]
+      [.transport(.udp), fromOurLinks, .verdict([.address(.destination, $0.family), .udpPort], $0.tunnelPeers)]
     }
   }
 
