@@ -117,7 +117,7 @@ faults: deps build ## stop each ADD and DEL before every change, fail every syst
 
 .PHONY: faults-sample
 faults-sample: deps build ## the sample of faults that make check runs
-	@scripts/faults --sample 126 --seed 594 --and 'dns-hosts-dnsmasq ADD readlink' --and 'macvlan-host-access DEL ioctl' \
+	@scripts/faults --sample 132 --seed 594 --and 'dns-hosts-dnsmasq ADD readlink' --and 'macvlan-host-access DEL ioctl' \
 	  --and 'tuning DEL ioctl' --and 'bridge-iptables ADD setsockopt'
 
 .PHONY: bench

@@ -52,6 +52,8 @@ ROWS = [
     Row("overlay-l3", overlay(mode="l3", ipam={"type": "host-local"}), prepare=LAN),
     Row("overlay-l2", overlay(mode="l2", ipam={"type": "host-local", "subnet": "10.1.0.0/16"}), prepare=LAN),
     Row("portmap", plain_bridge(), portmap(backend="nftables")),
+    # DEL keeps the table for the masquerade rules, and removes what only published ports need.
+    Row("portmap-masquerade", bridge(backend="nftables"), portmap(backend="nftables")),
     Row("portmap-iptables", plain_bridge(), portmap(backend="iptables"), prepare=LEGACY),
     Row("portmap-neighbour", plain_bridge(), portmap(backend="nftables"), neighbour=True),
     Row("firewall", plain_bridge(), {"type": "firewall", "backend": "nftables", "ingressPolicy": "same-bridge"}),
