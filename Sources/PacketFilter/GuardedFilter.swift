@@ -55,6 +55,7 @@ public struct GuardedFilter<Base: PacketFilter>: PacketFilter {
     try base.commands(adding: ruleSet)
   }
   public mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] { try base.missing(from: ruleSet) }
+  public mutating func has(recorded ruleSet: RuleSet) throws(KernelError) -> Bool { try base.has(recorded: ruleSet) }
   public mutating func drops(for ruleSet: RuleSet) throws(KernelError) -> [String] { try base.drops(for: ruleSet) }
   public mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String? { try base.drop(ofEvery: kind) }
 

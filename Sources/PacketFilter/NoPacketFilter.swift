@@ -9,6 +9,7 @@ public struct NoPacketFilter: PacketFilter {
   public func add(_ ruleSet: RuleSet) throws(KernelError) { _ = try backend(ruleSet.backend) }
   public func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) {}
   public func missing(from ruleSet: RuleSet) -> [Rule] { ruleSet.rules }
+  public func has(recorded ruleSet: RuleSet) -> Bool { false }
   public func ruleSet(of owner: AttachmentID, _ role: PluginRole) -> RuleSet? { nil }
   public func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) -> Bool { false }
   public func ruleSets(of network: NetworkName) -> [RuleSet] { [] }

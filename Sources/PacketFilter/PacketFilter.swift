@@ -220,10 +220,6 @@ extension PacketFilter {
   { false }
   public mutating func set(_ ruleSet: RuleSet) throws(KernelError) { try add(ruleSet) }
   public mutating func set(_ ruleSet: RuleSet, after old: RuleSet) throws(KernelError) { try set(ruleSet) }
-  public mutating func has(recorded ruleSet: RuleSet) throws(KernelError) -> Bool {
-    guard try self.ruleSet(of: ruleSet.owner, ruleSet.role) != nil else { return false }
-    return try missing(from: ruleSet).isEmpty
-  }
   public func firewalldUnavailableReason() -> KernelError? { NoFirewalld().unavailableReason() }
   public mutating func removeReferenceRules(
     of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?
