@@ -30,10 +30,12 @@ public struct TunnelDigest: Equatable, Sendable {
 
   public mutating func add(_ entry: NeighbourSpec) { add(4, entry.mac, entry.address) }
 
+  public mutating func add(_ route: RouteSpec) { add(routeTo: route.dst, via: route.gateway, from: route.source) }
+
   /// Metrics are left out, as in the comparison of tables.
-  public mutating func add(_ route: RouteSpec) {
-    var hash = Self.hash(Self.hash(5, route.dst.address), route.gateway)
-    hash = Self.hash((hash ^ UInt64(route.dst.length)).mixed, route.source)
+  public mutating func add(routeTo destination: IPPrefix, via gateway: IPAddress?, from source: IPAddress?) {
+    var hash = Self.hash(Self.hash(5, destination.address), gateway)
+    hash = Self.hash((hash ^ UInt64(destination.length)).mixed, source)
     add(hash)
   }
 

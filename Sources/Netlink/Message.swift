@@ -13,16 +13,20 @@ struct Message: Equatable {
   /// Splits the bytes of one `recv`; stops at the first message that is longer than the rest.
   static func split(_ bytes: ArraySlice<UInt8>) -> [Message] {
     var messages: [Message] = []
-    var rest = bytes
-    while let length = rest.integer(at: 0, as: UInt32.self).map(Int.init), length >= headerSize, length <= rest.count {
-      let message = rest.prefix(length)
+    messages.reserveCapacity(bytes.count / 64)
+    let span = bytes.span
+    var start = 0
+    while let length = span.integer(at: start, as: UInt32.self).map(Int.init), length >= headerSize,
+      length <= span.count - start
+    {
+      let first = bytes.startIndex + start
       messages.append(
         Message(
-          type: Int(message.integer(at: 4, as: UInt16.self) ?? 0),
-          flags: Int(message.integer(at: 6, as: UInt16.self) ?? 0),
-          sequence: message.integer(at: 8, as: UInt32.self) ?? 0,
-          payload: message.dropFirst(headerSize)))
-      rest = rest.dropFirst(aligned(length))
+          type: Int(span.integer(at: start + 4, as: UInt16.self) ?? 0),
+          flags: Int(span.integer(at: start + 6, as: UInt16.self) ?? 0),
+          sequence: span.integer(at: start + 8, as: UInt32.self) ?? 0,
+          payload: bytes[first + headerSize..<first + length]))
+      start += aligned(length)
     }
     return messages
   }
@@ -50,24 +54,31 @@ struct Attributes {
     self.bytes = bytes
     var first = first, others: [Place] = [], count = 0
     Attributes.read(bytes) { type, value in
-      let place = Place(type: UInt16(type), start: Int32(value.startIndex), end: Int32(value.endIndex))
+      let place = Place(type: UInt16(type), start: Int32(value.lowerBound), end: Int32(value.upperBound))
       if count < first.count { first[count] = place } else { others.append(place) }
       count += 1
     }
     (self.first, self.others, self.count) = (first, others, count)
   }
 
-  private static func read(_ bytes: ArraySlice<UInt8>, _ found: (Int, ArraySlice<UInt8>) -> Void) {
-    var rest = bytes
-    while let length = rest.integer(at: 0, as: UInt16.self).map(Int.init), length >= 4, length <= rest.count {
+  /// Calls `found` with the type and the indices of each attribute.
+  private static func read(_ bytes: ArraySlice<UInt8>, _ found: (Int, Range<Int>) -> Void) {
+    let span = bytes.span
+    var start = 0
+    while let length = span.integer(at: start, as: UInt16.self).map(Int.init), length >= 4,
+      length <= span.count - start
+    {
+      let first = bytes.startIndex + start
       // The two high bits are flags: nested, network byte order.
-      found(Int(rest.integer(at: 2, as: UInt16.self) ?? 0) & 0x3FFF, rest.prefix(length).dropFirst(4))
-      rest = rest.dropFirst(aligned(length))
+      found(Int(span.integer(at: start + 2, as: UInt16.self) ?? 0) & 0x3FFF, first + 4..<first + length)
+      start += aligned(length)
     }
   }
 
   subscript(type: Int) -> ArraySlice<UInt8>? {
-    for place in others.reversed() where Int(place.type) == type { return bytes[Int(place.start)..<Int(place.end)] }
+    if !others.isEmpty {
+      for place in others.reversed() where Int(place.type) == type { return bytes[Int(place.start)..<Int(place.end)] }
+    }
     for index in (0..<min(count, first.count)).reversed() where Int(first[index].type) == type {
       return bytes[Int(first[index].start)..<Int(first[index].end)]
     }
@@ -79,7 +90,8 @@ struct Attributes {
   /// Every attribute of type `inner` inside the one of type `outer`, in order.
   func all(_ outer: Int, _ inner: Int) -> [ArraySlice<UInt8>] {
     var found: [ArraySlice<UInt8>] = []
-    Attributes.read(self[outer] ?? []) { type, value in if type == inner { found.append(value) } }
+    guard let list = self[outer] else { return found }
+    Attributes.read(list) { type, value in if type == inner { found.append(list[value]) } }
     return found
   }
 
@@ -119,13 +131,18 @@ private func aligned(_ length: Int) -> Int { (length + 3) & ~3 }
 
 extension ArraySlice<UInt8> {
   /// A number in host byte order, `offset` bytes from the start; `nil` past the end.
+  func integer<Value: FixedWidthInteger>(at offset: Int, as type: Value.Type) -> Value? {
+    span.integer(at: offset, as: type)
+  }
+}
+
+extension Span<UInt8> {
+  /// As that of `ArraySlice`, without its count of references: a dump has thousands of messages.
   func integer<Value: FixedWidthInteger>(at offset: Int, as: Value.Type) -> Value? {
     let size = MemoryLayout<Value>.size
     guard offset >= 0, count >= offset + size else { return nil }
     var value: Value = 0
-    for index in (0..<size).reversed() {
-      value = value << 8 | Value(truncatingIfNeeded: self[startIndex + offset + index])
-    }
+    for index in (0..<size).reversed() { value = value << 8 | Value(truncatingIfNeeded: self[offset + index]) }
     return value
   }
 }

@@ -18,7 +18,9 @@ extension NetlinkSocket {
     var digest = start
     for family in IPFamily.allCases {
       digest = try fold(.routes(of: link, family), into: digest) { digest, message in
-        if let route = Route(message)?.spec(on: link.name, .host) { digest.add(route) }
+        if let route = Route(message), !route.isKernelMade {
+          digest.add(routeTo: route.dst, via: route.gateway, from: route.source)
+        }
       }
     }
     return digest
@@ -181,7 +183,7 @@ private struct Route {
     table = attributes.integer(Int(RTA_TABLE.rawValue), as: UInt32.self).map(Int.init) ?? Int(header[first + 4])
     scope = Int(header[first + 6])
     isKernelMade = header[first + 5] == UInt8(RTPROT_KERNEL)
-    isLearnt = ![UInt8(RTPROT_BOOT), UInt8(RTPROT_STATIC)].contains(header[first + 5])
+    isLearnt = header[first + 5] != UInt8(RTPROT_BOOT) && header[first + 5] != UInt8(RTPROT_STATIC)
     isOnLink = (message.payload.integer(at: 8, as: UInt32.self) ?? 0) & UInt32(RTNH_F_ONLINK) != 0
     metrics = attributes.nested(Int(RTA_METRICS.rawValue))
   }
