@@ -37,10 +37,14 @@ enum Layout {
   static let tunnels = SetSpec(.tunnels, "tunnels", key: [.port], value: .verdict)
   /// Those of these ports that accept packets from any host.
   static let openTunnels = SetSpec(.tunnels, "open_tunnels", key: [.port], value: .verdict)
-  /// One element for each network and port, and for each network and peer; keys are hashes.
+  /// One element for each network and chain of tunnels; keys are hashes.
   static let tunnelOwners = SetSpec(.tunnels, "tunnel_owners", key: [.interface], value: .verdict)
   /// Prefix of the names of chains for tunnels.
   static let tunnelPrefix = "vtep_"
+  /// The other hosts and the UDP ports of their tunnels.
+  static var tunnelHosts: [SetSpec] { IPFamily.allCases.map { FamilySets($0).tunnelHosts } }
+  /// The chain for packets of containers to UDP ports.
+  static func tunnelHostsChain(_ family: IPFamily) -> String { "\(tunnelPrefix)hosts\(family.digit)" }
   /// Prefixes of the names of chains that have entry elements.
   static let entryElementPrefixes = [servicePrefix, tunnelPrefix]
   static let allowed = SetSpec(.guards, "allowed", key: [.interface, .mac])
@@ -171,7 +175,9 @@ enum Layout {
   }
 
   private static var tunnelChains: [Chain] {
-    [
+    IPFamily.allCases.map {
+      Chain(part: .tunnels, name: tunnelHostsChain($0), rules: NftablesPlan.tunnelHostRules($0))
+    } + [
       Chain(
         part: .tunnels, name: "\(tunnelPrefix)input", hook: Hook(.filter, .input, -150),
         rules: [[.verdict([.udpPort], tunnels)]]),
@@ -261,13 +267,15 @@ struct FamilySets {
   /// The address of a name server: chain that limits which bridge may query it.
   var served: SetSpec { named(.nameServers, "served", [address], .verdict) }
   /// The addresses of other hosts, with the UDP port of their tunnels.
+  var tunnelHosts: SetSpec { named(.tunnels, "tunnel_hosts", [address, .port]) }
+  /// The same, as earlier builds added them: each leads to its own chain.
   var tunnelPeers: SetSpec { named(.tunnels, "tunnel_peers", [address, .port], .verdict) }
   var links: SetSpec { named(.forwarding, "links", [address, address, .transport, .port]) }
 
   var all: [SetSpec] {
     [
       ports, bound, special, boundSpecial, chained, boundChained, spares, returning, neighbours, floating,
-      leavingFloat, external, masquerade, admitted, links, served, tunnelPeers,
+      leavingFloat, external, masquerade, admitted, links, served, tunnelPeers, tunnelHosts,
     ]
   }
 }

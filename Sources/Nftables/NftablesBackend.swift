@@ -90,8 +90,16 @@ public final class NftablesBackend: FilterBackend {
   }
 
   public func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
-    let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
     let socket = try RulesetSocket.open()
+    let missing = try missing(from: ruleSet, in: socket)
+    guard !missing.isEmpty, ruleSet.role == .tunnels else { return missing }
+    return try NftablesPlan.hasEarlierTunnels(ruleSet, in: socket) ? [] : missing
+  }
+
+  private func missing(
+    from ruleSet: RuleSet, in socket: borrowing RulesetSocket
+  ) throws(KernelError) -> [Rule] {
+    let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
     let whole = try NftablesPlan(ruleSet)
     for part in whole.parts where try !PresentRuleset.hasChains(of: part, in: socket) { return ruleSet.rules }
     let anchored = try whole.elements.last.map { (last) throws(KernelError) in try socket.has(last, of: owner) } ?? true
@@ -196,7 +204,7 @@ extension NftablesBackend {
     let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
     let plan = try NftablesPlan(ruleSet)
     let socket = try RulesetSocket.open()
-    var before = try completeRules(of: old)
+    var before = try completeRules(of: old, in: socket)
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
         let elements = before == nil ? try PresentRuleset.elements(in: socket) { $0 == owner.comment } : []
@@ -224,13 +232,19 @@ extension NftablesBackend {
   public func change(_ old: RuleSet, to ruleSet: RuleSet) throws(KernelError) {
     let before = try NftablesPlan(old), plan = try NftablesPlan(ruleSet)
     let socket = try RulesetSocket.open()
+    // That of an earlier version would not let new hosts in.
+    if let port = plan.chains.first, try !PresentRuleset.isComplete(port, in: socket) {
+      throw KernelError("change \(port.name)", errno: .ENOENT, reason: "its rules are not those of this version")
+    }
     try carryOut(plan.changes(from: before), in: socket, doing: "change rules of \(ruleSet.owner.filterTag)")
     try socket.clear(before, keeping: plan)
   }
 
   /// What was added for a rule set; `nil` if any of it is missing, or if its rules have an order (spare ports).
-  private func completeRules(of ruleSet: RuleSet?) throws(KernelError) -> NftablesPlan? {
-    guard let ruleSet, try missing(from: ruleSet).isEmpty else { return nil }
+  private func completeRules(
+    of ruleSet: RuleSet?, in socket: borrowing RulesetSocket
+  ) throws(KernelError) -> NftablesPlan? {
+    guard let ruleSet, try missing(from: ruleSet, in: socket).isEmpty else { return nil }
     let plan = try NftablesPlan(ruleSet)
     return plan.spares.isEmpty ? plan : nil
   }

@@ -36,10 +36,12 @@ enum PresentRuleset {
     let lacksSources = part == .guards && sources == nil
     for chain in part.chains {
       if lacksSources, chain.name == Layout.sources { continue }
-      guard try socket.uses(of: chain.name, part.table) != nil else { return false }
+      guard let uses = try socket.uses(of: chain.name, part.table) else { return false }
       if chain.name == Layout.spare { continue }
       let expectedCount = lacksSources && chain.hook != nil ? 1 : chain.rules.count
       guard try socket.ruleCount(of: chain.name, part.table) == expectedCount else { return false }
+      // The forwarding chain of an earlier version has as many rules, but none that leads here.
+      if chain.hook == nil, chain.name.hasPrefix(Layout.tunnelPrefix), uses == expectedCount { return false }
     }
     return true
   }
@@ -79,6 +81,19 @@ enum PresentRuleset {
     return deletions
   }
 
+  /// Deletions of tunnels' hosts whose chain an earlier version has deleted; each is run as a transaction of its own.
+  ///
+  /// It fails if an owner has added the chain again meanwhile.
+  static func strayHostDeletions(in socket: borrowing RulesetSocket) throws(KernelError) -> [[RulesetChange]] {
+    var hosts: [Element] = []
+    for set in Layout.tunnelHosts { hosts += try socket.elements(of: set).compactMap { Element($0, in: set) } }
+    guard !hosts.isEmpty else { return [] }
+    let chains = Set(try socket.chains(.inet).map { $0.name })
+    return hosts.filter { !chains.contains($0.comment) }.map {
+      [.addChain(.inet, $0.comment), .deleteElement($0), .deleteChain(.inet, $0.comment)]
+    }
+  }
+
   /// Two entry elements lead to one chain: those of a network's bridge and of its partner.
   private static let maximumEntryJumps = 2
 
@@ -89,7 +104,7 @@ enum PresentRuleset {
       if chain.hasPrefix(Layout.servicePrefix) {
         IPFamily.allCases.map { FamilySets($0).served }
       } else if chain.hasPrefix(Layout.tunnelPrefix) {
-        [Layout.tunnels, Layout.openTunnels] + IPFamily.allCases.map { FamilySets($0).tunnelPeers }
+        [Layout.tunnels, Layout.openTunnels] + Layout.tunnelHosts + IPFamily.allCases.map { FamilySets($0).tunnelPeers }
       } else {
         Layout.isolating.flatMap { [Layout.entering($0), Layout.leaving($0), Layout.isolated($0)] }
       }

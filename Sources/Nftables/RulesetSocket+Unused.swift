@@ -16,12 +16,13 @@ extension RulesetSocket {
     for part in parts { try clear(part, lookingFirstAt: plan.sets(of: part)) }
   }
 
-  /// Removes every shared chain, part and table without owners.
+  /// Removes every shared chain, part and table without owners, and what earlier versions leave of tunnels.
   borrowing func sweep() throws(KernelError) {
     for table in Table.allCases where try uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }
     for changes in try PresentRuleset.unusedChainDeletions(in: self) { try clear(changes) }
+    for changes in try PresentRuleset.strayHostDeletions(in: self) { try clear(changes) }
     for part in Layout.Part.allCases where !part.isBase { try clear(part) }
   }
 

@@ -86,9 +86,10 @@ extension NftablesTests {
     }
 
     @Test(arguments: [
-      "flush map inet swift_cni tunnel_owners", "delete element inet swift_cni tunnel_peers4 { 192.0.2.200 . 4789 }",
+      "flush map inet swift_cni tunnel_owners", "delete element inet swift_cni tunnel_hosts4 { 192.0.2.200 . 4789 }",
       "flush map inet swift_cni tunnels", "flush chain inet swift_cni vtep_input",
-      "flush chain inet swift_cni vtep_forward", "flush chain inet swift_cni vtep_4789",
+      "flush chain inet swift_cni vtep_forward", "flush chain inet swift_cni vtep_hosts4",
+      "flush chain inet swift_cni vtep_4789",
     ])
     func `a missing part of the rules for many hosts is noticed and restored`(command: String) throws {
       let ruleSet = try ruleSet(hosts(1...200))
