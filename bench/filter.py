@@ -6,6 +6,7 @@ import statistics
 import time
 
 from chain import Chain
+from floor_chain import FloorChain
 
 BACKENDS = ("nftables", "iptables")
 PRESENT = (0, 1_000, 5_000)
@@ -51,7 +52,7 @@ def turns(chains, rounds):
 def measure_chains(results, chains):
     for chain in chains:
         chain.once([FIRST_PORT])
-    for chain in turns(chains, lambda chain: ROUNDS if chain.who == "ours" else ROUNDS_OF_REFERENCE[chain.present]):
+    for chain in turns(chains, lambda chain: ROUNDS_OF_REFERENCE[chain.present] if chain.who == "peer" else ROUNDS):
         results.note_pair(chain.present, chain, *chain.once([FIRST_PORT]))
         for plugin, microseconds in chain.added.items():
             results.note(f"{plugin}-{chain.present}", chain, microseconds)
@@ -88,11 +89,12 @@ def measure_filter(ours, peer, progress):
             chain.learn()
             chain.fill(chain.present)
     progress("whole chains")
-    measure_chains(results, chains)
+    floors = [FloorChain(present) for present in (PRESENT[0], PRESENT[-1])]
+    measure_chains(results, chains + floors)
     progress(f"{MANY_PORTS} ports on one container")
     measure_many_ports(results, [chain for chain in chains if not chain.present])
     progress("connections")
     measure_rates(results, [chain for chain in chains if chain.present in (PRESENT[0], PRESENT[-1])])
-    for chain in chains:
+    for chain in chains + floors:
         chain.close()
     return results

@@ -7,9 +7,10 @@ INTRODUCTION = f"""## Packet filter
 The whole chain: `bridge` with `ipMasq`, IPAM, `portmap`, `firewall`. The backend `nftables` stands beside the reference
 with the `iptables` that writes nf_tables, the backend `iptables` (libiptc) beside it with `iptables-legacy`. Every
 contestant has a host of its own, a network namespace, for each number of containers; their rules are those that the
-plugins made for one, multiplied and loaded, and confirmed by the plugins' CHECK. Connections are opened one after the
-other, from another host, to the port that was published last, in many short attempts of which the best counts; above 1
-is better there.
+plugins made for one, multiplied and loaded, and confirmed by the plugins' CHECK. The floor is `bench/floor.c` in the place
+of each plugin: it makes the attachment and the elements of its rules, in a table with one base chain of each kind.
+Connections are opened one after the other, from another host, to the port that was published last, in many short attempts
+of which the best counts; above 1 is better there.
 
 """
 
@@ -20,8 +21,8 @@ class FilterReport:
     def __init__(self, results):
         self.results = results
 
-    def ratio(self, measure, backend):
-        return self.results.value(measure, "ours", backend) / self.results.value(measure, "peer", backend)
+    def ratio(self, measure, backend, other="peer"):
+        return self.results.value(measure, "ours", backend) / self.results.value(measure, other, backend)
 
     def growth(self, measure, backend, who="ours"):
         """Returns the ratio between the value with the most containers' rules present and without any."""
@@ -82,8 +83,20 @@ class FilterReport:
         note = f"The reference with {PRESENT[-1]:,} containers, compared with none: {'; '.join(theirs)}."
         return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{note}"
 
+    def floor(self, absolute):
+        """Returns the table of chains compared with the C floor, which makes the same attachment and elements."""
+        rows = [["nftables", *(["ours", "floor"] if absolute else []), "ours / floor"]]
+        for verb in ("ADD", "DEL"):
+            for present in (PRESENT[0], PRESENT[-1]):
+                measure = f"{verb}-{present}"
+                amounts = [self.amount(measure, who, "nftables") for who in ("ours", "floor")] if absolute else []
+                rows.append([f"chain {verb}, {present:,} containers' rules present", *amounts,
+                             f"{self.ratio(measure, 'nftables', 'floor'):.2f}"])
+        rows.insert(1, ["---"] + ["---:"] * (len(rows[0]) - 1))
+        return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
     def text(self, absolute):
-        return f"{self.table(absolute)}\n\n{self.verdicts()}\n"
+        return f"{self.table(absolute)}\n\n{self.floor(absolute)}\n\n{self.verdicts()}\n"
 
     def document(self):
         return INTRODUCTION + self.text(absolute=False)

@@ -1,12 +1,16 @@
 // The kernel calls of one attachment to a bridge, written with libnl and nothing else: what no plugin can undercut.
 //
-//   floor add NETNS IFNAME HOST_VETH BRIDGE ADDRESS/LENGTH GATEWAY MTU LEASES
-//   floor del HOST_VETH LEASES/ADDRESS
+//   floor add NETNS IFNAME HOST_VETH BRIDGE ADDRESS/LENGTH GATEWAY MTU LEASES [RULES]
+//   floor del HOST_VETH LEASES/ADDRESS [RULES]
+//   floor publish add|del ADDRESS HOST_PORT CONTAINER_PORT
+//   floor admit add|del ADDRESS
 //
-// LEASES is a directory for lease files. No JSON, no search for a free address, no undo. IPv4 only. The bridge exists.
+// LEASES is a directory for lease files. RULES: the address is masqueraded by nf_tables; `table` if the container is the only
+// one, `element` if the table exists. The others add an element to that table, as portmap and firewall do.
+// No JSON, no search for a free address, no undo. IPv4 only. The bridge exists.
 
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "floor.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
@@ -30,12 +34,12 @@ struct link {
   unsigned char mac[ETH_ALEN];
 };
 
-static _Noreturn void fail(const char *what, const char *why) {
+_Noreturn void fail(const char *what, const char *why) {
   fprintf(stderr, "floor: %s: %s\n", what, why);
   exit(1);
 }
 
-static void check(int result, const char *what) {
+void check(int result, const char *what) {
   if (result < 0) fail(what, strerror(errno));
 }
 
@@ -206,14 +210,37 @@ static void lease(const char *directory, const char *address) {
   flush(open(directory, O_RDONLY | O_CLOEXEC), directory);
 }
 
+static struct in_addr parse(const char *text) {
+  struct in_addr address;
+  if (inet_pton(AF_INET, text, &address) != 1) fail(text, "want an IPv4 address");
+  return address;
+}
+
+static in_port_t port(const char *text) {
+  int number = atoi(text);
+  if (number < 1 || number > 65535) fail(text, "want a port");
+  return number;
+}
+
+static void masquerade(int is_addition, const char *address, const char *words) {
+  int has_table = !strcmp(words, "table");
+  if (!has_table && strcmp(words, "element")) fail(words, "want table or element");
+  const struct rules rules = {.kind = MASQUERADE, .address = parse(address), .has_table = has_table};
+  change_rules(is_addition, &rules);
+}
+
+static int is_addition(const char *word) {
+  if (strcmp(word, "add") && strcmp(word, "del")) fail(word, "want add or del");
+  return word[0] == 'a';
+}
+
+/* `arguments` end with NULL. */
 static void add(char **arguments) {
   const char *name = arguments[1], *host = arguments[2], *bridge = arguments[3];
-  struct in_addr address, gateway;
   char *slash = strchr(arguments[4], '/');
   if (!slash) fail(arguments[4], "want ADDRESS/LENGTH");
   *slash = 0;
-  if (inet_pton(AF_INET, arguments[4], &address) != 1) fail(arguments[4], "want an IPv4 address");
-  if (inet_pton(AF_INET, arguments[5], &gateway) != 1) fail(arguments[5], "want an IPv4 address");
+  struct in_addr address = parse(arguments[4]), gateway = parse(arguments[5]);
 
   int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
   int namespace = open(arguments[0], O_RDONLY | O_CLOEXEC);
@@ -245,22 +272,33 @@ static void add(char **arguments) {
   announce(inside, &link);
   look_up(outside, host);
   look_up(inside, name);
+  if (arguments[8]) masquerade(1, arguments[4], arguments[8]);
 }
 
-static void del(const char *host, const char *lease) {
+static void del(const char *host, const char *lease, const char *rules) {
   struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
   struct nl_msg *msg = message(RTM_DELLINK, NLM_F_REQUEST, &info, sizeof info);
   nla_put_string(msg, IFLA_IFNAME, host);
   send_and_wait(open_socket(), msg, "delete link");
+  const char *slash = strrchr(lease, '/');
+  if (rules) masquerade(0, slash ? slash + 1 : lease, rules);
   check(unlink(lease), lease);
 }
 
 int main(int count, char **arguments) {
-  if (count == 10 && !strcmp(arguments[1], "add")) {
+  const char *command = count > 1 ? arguments[1] : "";
+  if ((count == 10 || count == 11) && !strcmp(command, "add")) {
     add(arguments + 2);
-  } else if (count == 4 && !strcmp(arguments[1], "del")) {
-    del(arguments[2], arguments[3]);
+  } else if ((count == 4 || count == 5) && !strcmp(command, "del")) {
+    del(arguments[2], arguments[3], arguments[4]);
+  } else if (count == 6 && !strcmp(command, "publish")) {
+    const struct rules rules = {.kind = PUBLISH, .address = parse(arguments[3]), .host_port = port(arguments[4]),
+                                .container_port = port(arguments[5])};
+    change_rules(is_addition(arguments[2]), &rules);
+  } else if (count == 4 && !strcmp(command, "admit")) {
+    const struct rules rules = {.kind = ADMIT, .address = parse(arguments[3])};
+    change_rules(is_addition(arguments[2]), &rules);
   } else {
-    fail("usage", "add NETNS IFNAME HOST_VETH BRIDGE ADDRESS/LENGTH GATEWAY MTU LEASES | del HOST_VETH LEASE");
+    fail("usage", "see bench/floor.c");
   }
 }
