@@ -59,12 +59,13 @@ struct ForwardChains: ~Copyable {
     let request = NftMessage(kind: .getChain, flags: NftMessage.Flags.dump, family: 0)
     var baseChains: [BaseChain] = []
     for answer in try socket.ask(request, doing: "list chains of nf_tables") {
-      guard let table = answer.text(1), let name = answer.text(3), answer.nested(4)?.number(1) == 2,
+      guard let table = answer.text(.chainTable), let name = answer.text(.chainName),
+        answer.nested(.chainHook)?.number(.hookNumber) == 2,
         [1, 2, 10].contains(answer.family), table != "swift_cni"
       else { continue }
       let chain = NftObject(family: answer.family, table: table, name: name)
       guard includingOpenedByADD || !(chain.isForwardOfIptables || chain.isOfFirewalld) else { continue }
-      baseChains.append(BaseChain(chain: chain, dropsByPolicy: answer.number(5) == 0))
+      baseChains.append(BaseChain(chain: chain, dropsByPolicy: answer.number(.chainPolicy) == 0))
     }
     return baseChains
   }
@@ -72,10 +73,10 @@ struct ForwardChains: ~Copyable {
   /// Whether the chain's table has `flags dormant`.
   private func isDormant(_ chain: NftObject) throws(KernelError) -> Bool {
     var attributes = NftAttributes()
-    attributes.put(1, chain.table)
+    attributes.put(.tableName, chain.table)
     let request = NftMessage(kind: .getTable, family: chain.family, attributes: attributes)
     let table = try socket.ask(request, doing: "look for table \(chain.table)").first
-    return (table?.number(2) ?? 0) & 1 == 1
+    return (table?.number(.tableFlags) ?? 0) & 1 == 1
   }
 
   // MARK: evaluating
@@ -176,12 +177,12 @@ struct ForwardChains: ~Copyable {
     remainingReads -= 1
     if let rules = rules[chain] { return rules }
     var attributes = NftAttributes()
-    attributes.put(1, chain.table)
-    attributes.put(2, chain.name)
+    attributes.put(.ruleTable, chain.table)
+    attributes.put(.ruleChain, chain.name)
     let request = NftMessage(
       kind: .getRule, flags: NftMessage.Flags.dump, family: chain.family, attributes: attributes)
     let all = try socket.ask(request, doing: "list rules of \(chain)")
-      .filter { $0.text(2) == chain.name }.map { ForwardRule($0) }
+      .filter { $0.text(.ruleChain) == chain.name }.map { ForwardRule($0) }
     rules[chain] = all
     return all
   }
@@ -189,17 +190,20 @@ struct ForwardChains: ~Copyable {
   /// The elements of a set or map; `nil` if it has intervals or other flags.
   private func elements(of set: NftObject) throws(KernelError) -> [SetElement]? {
     var attributes = NftAttributes()
-    attributes.put(1, set.table)
-    attributes.put(2, set.name)
+    attributes.put(.elementsTable, set.table)
+    attributes.put(.elementsSet, set.name)
     let request = NftMessage(
       kind: .getSetElements, flags: NftMessage.Flags.dump, family: set.family, attributes: attributes)
     var all: [SetElement] = []
     for answer in try socket.ask(request, doing: "list elements of set \(set.name)") {
-      for (_, bytes) in NftAnswer.list(answer[3] ?? []) {
+      for (_, bytes) in NftAnswer.list(answer[.elements] ?? []) {
         let element = NftAnswer(bytes)
-        guard (element.number(3) ?? 0) == 0, element[10] == nil, let key = element.nested(1)?[1] else { return nil }
+        guard (element.number(.elementFlags) ?? 0) == 0, element[.elementKeyEnd] == nil,
+          let key = element.nested(.elementKey)?[.value]
+        else { return nil }
         all.append(
-          SetElement(key: Array(key), verdict: element.nested(2)?.nested(2).map { ForwardRule.Verdict($0) }))
+          SetElement(
+            key: Array(key), verdict: element.nested(.elementData)?.nested(.verdict).map { ForwardRule.Verdict($0) }))
       }
     }
     return all

@@ -16,10 +16,10 @@ struct ForwardRule: Sendable {
   private let expressions: [(name: String, data: NftAnswer)]
 
   init(_ answer: NftAnswer) {
-    handle = answer.number(3) ?? 0
-    expressions = NftAnswer.list(answer[4] ?? []).map { _, element in
+    handle = answer.number(.ruleHandle) ?? 0
+    expressions = NftAnswer.list(answer[.ruleExpressions] ?? []).map { _, element in
       let expression = NftAnswer(element)
-      return (expression.text(1) ?? "", expression.nested(2) ?? NftAnswer([]))
+      return (expression.text(.expressionName) ?? "", expression.nested(.expressionData) ?? NftAnswer([]))
     }
   }
 
@@ -48,9 +48,9 @@ struct SetElement: Equatable, Sendable {
 extension ForwardRule.Verdict {
   /// Parses `NFTA_DATA_VERDICT`.
   init(_ verdict: NftAnswer?) {
-    let chain = verdict?.text(2) ?? ""
+    let chain = verdict?.text(.verdictChain) ?? ""
     self =
-      switch verdict?.number(1).map({ Int32(truncatingIfNeeded: $0) }) {
+      switch verdict?.number(.verdictCode).map({ Int32(truncatingIfNeeded: $0) }) {
       case 0: .drop
       case 1: .accept
       case NftCode.jump: .jump(chain)
@@ -70,7 +70,7 @@ private struct Evaluation {
 
   init(packet: ForwardPacket) { self.packet = packet }
 
-  /// Expressions that neither match nor decide; some of them write a register.
+  /// Expressions that neither match nor decide; some of them write a register, which their attribute 1 or 2 names.
   private static let neutral: Set = [
     "counter", "log", "notrack", "dup", "flow_offload", "last", "objref", "hash", "numgen", "exthdr", "rt", "socket",
     "fib", "osf", "xfrm", "tunnel", "byteorder", "inner",
@@ -78,21 +78,27 @@ private struct Evaluation {
 
   mutating func run(_ name: String, _ data: NftAnswer, _ set: (String) -> [SetElement]?) {
     switch name {
-    case "meta": load(data, packet.load(meta: data.number(2)))
-    case "ct": load(data, data[3] == nil ? packet.load(connectionTracking: data.number(2)) : nil)
+    case "meta": load(data, packet.load(meta: data.number(.metaKey)))
+    case "ct":
+      let hasDirection = data[.connectionDirection] != nil
+      load(data, hasDirection ? nil : packet.load(connectionTracking: data.number(.connectionKey)))
     case "payload":
-      let isNetwork = data.number(2) == UInt64(NftCode.networkHeader)
-      load(data, isNetwork ? packet.load(networkHeader: data.number(3) ?? 0, count: data.number(4) ?? 0) : nil)
+      let offset = data.number(.payloadOffset) ?? 0, count = data.number(.payloadLength) ?? 0
+      let isNetwork = data.number(.payloadBase) == UInt64(NftCode.networkHeader)
+      load(data, isNetwork ? packet.load(networkHeader: offset, count: count) : nil)
     case "bitwise": mask(data)
     case "cmp": compare(data)
     case "lookup": lookUp(data, set)
-    case "immediate" where data.number(1) == UInt64(NftCode.verdictRegister): verdict = .init(data.nested(2)?.nested(2))
-    case "immediate": load(data, data.nested(2)?[1].map { PartialBytes(Array($0)) })
+    case "immediate" where data.number(.immediateTarget) == UInt64(NftCode.verdictRegister):
+      verdict = .init(data.nested(.immediateData)?.nested(.verdict))
+    case "immediate": load(data, data.nested(.immediateData)?[.value].map { PartialBytes(Array($0)) })
     case "reject": verdict = .drop
     case "match": require(evaluate(match: data))
-    case "target": run(target: data.text(1) ?? "")
+    case "target": run(target: data.text(.extensionName) ?? "")
     case let name where Self.neutral.contains(name):
-      for register in [data.number(1), data.number(2)].compactMap({ $0 }) { registers[register] = nil }
+      for number in 1...2 as ClosedRange<UInt16> {
+        if let register = data.number(NftAttribute(number)) { registers[register] = nil }
+      }
     case "queue", "fwd", "tproxy", "synproxy": verdict = .unknown
     default: require(.maybe)
     }
@@ -102,14 +108,16 @@ private struct Evaluation {
     if condition == .no { matches = .no } else if condition == .maybe, matches == .yes { matches = .maybe }
   }
 
+  /// The target is attribute 1 of each expression that loads.
   private mutating func load(_ data: NftAnswer, _ value: PartialBytes?) {
-    if let register = data.number(1) { registers[register] = value }
+    if let register = data.number(.metaTarget) { registers[register] = value }
   }
 
   private mutating func mask(_ data: NftAnswer) {
-    guard let target = data.number(2) else { return }
-    guard let source = data.number(1).flatMap({ registers[$0] }), (data.number(6) ?? 0) == 0,
-      let bits = data.nested(4)?[1], let xor = data.nested(5)?[1]
+    guard let target = data.number(.bitwiseTarget) else { return }
+    guard let source = data.number(.bitwiseSource).flatMap({ registers[$0] }),
+      (data.number(.bitwiseOperation) ?? 0) == 0, let bits = data.nested(.bitwiseMask)?[.value],
+      let xor = data.nested(.bitwiseXor)?[.value]
     else {
       registers[target] = nil
       return
@@ -118,35 +126,35 @@ private struct Evaluation {
   }
 
   private mutating func compare(_ data: NftAnswer) {
-    guard let register = data.number(1).flatMap({ registers[$0] }), let operation = data.number(2), operation < 2,
-      let value = data.nested(3)?[1]
+    guard let register = data.number(.compareSource).flatMap({ registers[$0] }),
+      let operation = data.number(.compareOperation), operation < 2, let value = data.nested(.compareData)?[.value]
     else { return require(.maybe) }
     let holds = register.begins(with: Array(value))
     require(operation == 1 ? holds.negated : holds)
   }
 
   private mutating func lookUp(_ data: NftAnswer, _ set: (String) -> [SetElement]?) {
-    let isVerdict = data.number(3) == UInt64(NftCode.verdictRegister)
-    guard let register = data.number(2).flatMap({ registers[$0] }), register.isWhole, let name = data.text(1),
-      let elements = set(name), data[3] == nil || isVerdict,
+    let isVerdict = data.number(.lookupTarget) == UInt64(NftCode.verdictRegister)
+    guard let register = data.number(.lookupSource).flatMap({ registers[$0] }), register.isWhole,
+      let name = data.text(.lookupSet), let elements = set(name), data[.lookupTarget] == nil || isVerdict,
       elements.allSatisfy({ $0.key.count == register.value.count })  // a concatenation has longer keys
     else {
       if isVerdict { verdict = .unknown }
-      if let target = data.number(3), !isVerdict { registers[target] = nil }
+      if let target = data.number(.lookupTarget), !isVerdict { registers[target] = nil }
       return require(.maybe)
     }
     let element = elements.first { register.begins(with: $0.key) == .yes }
-    let isInverted = (data.number(5) ?? 0) & 1 == 1
+    let isInverted = (data.number(.lookupFlags) ?? 0) & 1 == 1
     require(Certainty((element != nil) != isInverted))
     if isVerdict, matches != .no { verdict = element?.verdict ?? .unknown }
   }
 
   /// Evaluates an xtables match as `iptables-nft` writes it.
   private func evaluate(match data: NftAnswer) -> Certainty {
-    switch data.text(1) {
+    switch data.text(.extensionName) {
     case "comment": return .yes
     case "conntrack":
-      let info = Array(data[3] ?? [])
+      let info = Array(data[.extensionInfo] ?? [])
       guard info.count >= 152, info.number16(at: 146) == 1 else { return .maybe }
       let states = ConnectionStates(rawValue: UInt16(info.number16(at: 150)))
       guard states.isDisjoint(with: [.translated, .translatedSource]) else { return .maybe }

@@ -25,7 +25,8 @@ struct NftEntry {
     var entry = NftEntry(family)
     for (_, element) in NftAnswer.list(expressions) {
       let expression = NftAnswer(element)
-      guard entry.read(expression.text(1) ?? "", expression.nested(2) ?? NftAnswer([])) else {
+      guard entry.read(expression.text(.expressionName) ?? "", expression.nested(.expressionData) ?? NftAnswer([]))
+      else {
         entry.put("?", 0, Array(element))
         continue
       }
@@ -72,28 +73,31 @@ struct NftEntry {
   private mutating func read(_ name: String, _ data: NftAnswer) -> Bool {
     switch name {
     case "counter": return true
-    case "meta": return load(meta: data.number(2))
+    case "meta": return load(meta: data.number(.metaKey))
     case "payload": return load(payload: data)
     case "bitwise":
-      mask = data.nested(4)?[1].map { Array($0) }
+      mask = data.nested(.bitwiseMask)?[.value].map { Array($0) }
       return mask != nil && loaded != nil
     case "cmp": return compare(data)
     case "match":
-      put(data.text(1) ?? "?", UInt8(data.number(2) ?? 0), Array(data[3] ?? []))
+      put(
+        data.text(.extensionName) ?? "?", UInt8(data.number(.extensionRevision) ?? 0), Array(data[.extensionInfo] ?? [])
+      )
       return true
     case "target":
-      target = data.text(1) ?? "?"
-      targetRevision = UInt8(data.number(2) ?? 0)
-      targetData = Array(data[3] ?? [])
+      target = data.text(.extensionName) ?? "?"
+      targetRevision = UInt8(data.number(.extensionRevision) ?? 0)
+      targetData = Array(data[.extensionInfo] ?? [])
       return true
-    case "immediate": return decide(data.nested(2)?.nested(2))
+    case "immediate": return decide(data.nested(.immediateData)?.nested(.verdict))
     default: return false
     }
   }
 
   private mutating func decide(_ verdict: NftAnswer?) -> Bool {
-    guard let code = verdict?.number(1).map({ Int32(truncatingIfNeeded: $0) }) else { return false }
-    target = code == NftCode.jump || code == NftCode.goto ? verdict?.text(2) ?? "" : NftCode.name(code) ?? "?"
+    guard let code = verdict?.number(.verdictCode).map({ Int32(truncatingIfNeeded: $0) }) else { return false }
+    let leadsToChain = code == NftCode.jump || code == NftCode.goto
+    target = leadsToChain ? verdict?.text(.verdictChain) ?? "" : NftCode.name(code) ?? "?"
     return true
   }
 
@@ -113,18 +117,19 @@ struct NftEntry {
   private mutating func load(payload data: NftAnswer) -> Bool {
     mask = nil
     loaded = nil
-    let offset = data.number(3).map { UInt32($0) }
-    if data.number(2) == UInt64(NftCode.networkHeader) {
+    let base = data.number(.payloadBase), offset = data.number(.payloadOffset).map { UInt32($0) }
+    if base == UInt64(NftCode.networkHeader) {
       if offset == NftCode.sourceOffset(family) { loaded = .address(0, flag: 8) }
       if offset == NftCode.destinationOffset(family) { loaded = .address(1, flag: 16) }
-    } else if data.number(2) == UInt64(NftCode.transportHeader), offset == 2, data.number(4) == 2 {
+    } else if base == UInt64(NftCode.transportHeader), offset == 2, data.number(.payloadLength) == 2 {
       loaded = .port
     }
     return loaded != nil
   }
 
   private mutating func compare(_ data: NftAnswer) -> Bool {
-    guard let loaded, let value = data.nested(3)?[1].map({ Array($0) }), let operation = data.number(2), operation < 2
+    guard let loaded, let value = data.nested(.compareData)?[.value].map({ Array($0) }),
+      let operation = data.number(.compareOperation), operation < 2
     else { return false }
     let isNegated = operation == 1
     switch loaded {

@@ -12,12 +12,12 @@ struct NftExpressions {
     var expressions = NftExpressions(family: family, entry: entry)
     expressions.putAll()
     var rule = NftAttributes()
-    rule.put(4 | 1 << 15, expressions.list.attributes.all)  // NFTA_RULE_EXPRESSIONS
+    rule.nest(.ruleExpressions, expressions.list.attributes)
     let transport = entry[EntryShape(family).protocolNumber]
     if transport != 0 {
-      rule.nest(5) {  // NFTA_RULE_COMPAT: protocol, flags
-        $0.put(1, UInt32(transport))
-        $0.put(2, UInt32(0))
+      rule.nest(.ruleCompat) {
+        $0.put(.compatProtocol, UInt32(transport))
+        $0.put(.compatFlags, UInt32(0))
       }
     }
     return rule
@@ -42,7 +42,8 @@ struct NftExpressions {
     putAddress(1, at: NftCode.destinationOffset(family), flag: 16)
     putMatches()
     list.put("counter") {
-      $0.put(1, handle: 0); $0.put(2, handle: 0)
+      $0.put(.counterBytes, handle: 0)
+      $0.put(.counterPackets, handle: 0)
     }
     putTarget()
   }
@@ -83,9 +84,9 @@ struct NftExpressions {
   private mutating func putExtension(_ kind: String, at offset: Int, size: Int) {
     let (entry, name) = (entry, entry.text(at: offset + 2, count: 29))
     list.put(kind) {
-      $0.put(1, name)
-      $0.put(2, UInt32(entry[offset + 31]))
-      $0.put(3, Array(entry[offset + 32..<offset + size]))
+      $0.put(.extensionName, name)
+      $0.put(.extensionRevision, UInt32(entry[offset + 31]))
+      $0.put(.extensionInfo, Array(entry[offset + 32..<offset + size]))
     }
   }
 

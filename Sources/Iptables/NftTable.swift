@@ -58,29 +58,30 @@ final class NftTable: TableStore {
   static func generation(_ socket: borrowing NftSocket) throws(KernelError) -> UInt32 {
     let message = NftMessage(kind: .getGeneration, family: IPFamily.v4.netfilterNumber)
     let answer = try socket.ask(message, doing: "ask for the generation of nf_tables").first
-    return UInt32(answer?.number(1) ?? 0)
+    return UInt32(answer?.number(.generation) ?? 0)
   }
 
   private func list() throws(KernelError) {
     guard let table = try Self.table(name, socket) else { return }
     hasTable = true
-    isOurs = table[6].map { Array($0) } == NftTable.userData
+    isOurs = table[.tableUserData].map { Array($0) } == NftTable.userData
     let request = NftMessage(
       kind: .getChain, flags: NftMessage.Flags.dump, family: name.family.netfilterNumber, attributes: NftAttributes())
-    for answer in try socket.ask(request, doing: "list chains of \(name)") where answer.text(1) == name.kind.rawValue {
-      guard let chain = answer.text(3) else { continue }
-      let policy = answer.number(5).map { $0 == 0 ? "DROP" : "ACCEPT" }
+    for answer in try socket.ask(request, doing: "list chains of \(name)")
+    where answer.text(.chainTable) == name.kind.rawValue {
+      guard let chain = answer.text(.chainName) else { continue }
+      let policy = answer.number(.chainPolicy).map { $0 == 0 ? "DROP" : "ACCEPT" }
       contents[chain] = Chain(
-        uses: Int(answer.number(6) ?? 0), policy: policy, isBase: answer.nested(4) != nil,
-        isOurs: answer[12].map { Array($0) } == NftTable.userData)
+        uses: Int(answer.number(.chainUse) ?? 0), policy: policy, isBase: answer.nested(.chainHook) != nil,
+        isOurs: answer[.chainUserData].map { Array($0) } == NftTable.userData)
     }
-    otherUses = Int(table.number(3) ?? 0) - contents.count
+    otherUses = Int(table.number(.tableUse) ?? 0) - contents.count
     for chain in contents.keys where NftTable.hooks(name.kind)[chain] != nil { try read(chain) }
   }
 
   static func table(_ name: TableName, _ socket: borrowing NftSocket) throws(KernelError) -> NftAnswer? {
     var attributes = NftAttributes()
-    attributes.put(1, name.kind.rawValue)
+    attributes.put(.tableName, name.kind.rawValue)
     let message = NftMessage(kind: .getTable, family: name.family.netfilterNumber, attributes: attributes)
     return try socket.ask(message, doing: "look for \(name)").first
   }
@@ -88,16 +89,16 @@ final class NftTable: TableStore {
   private func read(_ chain: String) throws(KernelError) {
     guard var content = contents[chain], content.rules == nil else { return }
     var attributes = NftAttributes()
-    attributes.put(1, name.kind.rawValue)
-    attributes.put(2, chain)
+    attributes.put(.ruleTable, name.kind.rawValue)
+    attributes.put(.ruleChain, chain)
     let request = NftMessage(
       kind: .getRule, flags: NftMessage.Flags.dump, family: name.family.netfilterNumber, attributes: attributes)
     let answers = try socket.ask(request, doing: "list rules of chain \(chain) in \(name)")
-    let rules = answers.filter { $0.text(2) == chain }.map { answer in
+    let rules = answers.filter { $0.text(.ruleChain) == chain }.map { answer in
       lastNumber += 1
       return Rule(
-        handle: answer.number(3), number: lastNumber,
-        content: NftRuleContent(name.family, expressions: answer[4] ?? []))
+        handle: answer.number(.ruleHandle), number: lastNumber,
+        content: NftRuleContent(name.family, expressions: answer[.ruleExpressions] ?? []))
     }
     content.rules = rules + content.appended
     content.readCount = rules.count
@@ -146,12 +147,12 @@ final class NftTable: TableStore {
   // MARK: changing
 
   func create(_ chain: String) {
-    add(.newChain, NftMessage.Flags.create) { $0.put(3, chain) }
+    add(.newChain, NftMessage.Flags.create) { $0.put(.chainName, chain) }
     contents[chain] = Chain(rules: [])
   }
 
   func delete(_ chain: String) {
-    add(.deleteChain) { $0.put(3, chain) }
+    add(.deleteChain) { $0.put(.chainName, chain) }
     contents[chain] = nil
   }
 
@@ -163,8 +164,8 @@ final class NftTable: TableStore {
     lastNumber += 1
     let number = lastNumber
     add(.newRule, NftMessage.Flags.create | NftMessage.Flags.append) {
-      $0.put(2, chain)
-      $0.put(9, number)
+      $0.put(.ruleChain, chain)
+      $0.put(.ruleID, number)
       $0.join(NftExpressions.attributes(name.family, entry))
     }
     let rule = PresentRule(name.family, written: entry)
@@ -181,11 +182,15 @@ final class NftTable: TableStore {
     let number = lastNumber
     let isLast = index >= existing.count
     add(.newRule, NftMessage.Flags.create | (isLast ? NftMessage.Flags.append : 0)) {
-      $0.put(2, chain)
+      $0.put(.ruleChain, chain)
       if !isLast, index > 0 {
-        if let handle = existing[index].handle { $0.put(6, handle: handle) } else { $0.put(10, existing[index].number) }
+        if let handle = existing[index].handle {
+          $0.put(.rulePosition, handle: handle)
+        } else {
+          $0.put(.rulePositionID, existing[index].number)
+        }
       }
-      $0.put(9, number)
+      $0.put(.ruleID, number)
       $0.join(NftExpressions.attributes(name.family, entry))
     }
     let rule = PresentRule(name.family, written: entry)
@@ -198,8 +203,12 @@ final class NftTable: TableStore {
     let existing = rules(in: chain)
     guard existing.indices.contains(index) else { return }
     add(.deleteRule) {
-      $0.put(2, chain)
-      if let handle = existing[index].handle { $0.put(3, handle: handle) } else { $0.put(9, existing[index].number) }
+      $0.put(.ruleChain, chain)
+      if let handle = existing[index].handle {
+        $0.put(.ruleHandle, handle: handle)
+      } else {
+        $0.put(.ruleID, existing[index].number)
+      }
     }
     contents[existing[index].rule.target]?.newReferences -= 1
     contents[chain]?.rules?.remove(at: index)
@@ -212,7 +221,7 @@ final class NftTable: TableStore {
       messages.append(NftTable.creation(of: name))
     }
     var attributes = NftAttributes()
-    attributes.put(1, name.kind.rawValue)
+    attributes.put(.tableName, name.kind.rawValue)
     fill(&attributes)
     messages.append(NftMessage(kind: kind, flags: flags, family: name.family.netfilterNumber, attributes: attributes))
   }
@@ -253,8 +262,8 @@ extension NftTable {
 
   static func creation(of name: TableName) -> NftMessage {
     var attributes = NftAttributes()
-    attributes.put(1, name.kind.rawValue)
-    attributes.put(6, userData)
+    attributes.put(.tableName, name.kind.rawValue)
+    attributes.put(.tableUserData, userData)
     return NftMessage(
       kind: .newTable, flags: NftMessage.Flags.create, family: name.family.netfilterNumber, attributes: attributes)
   }
@@ -263,14 +272,14 @@ extension NftTable {
   func makeBuiltIn(_ chain: String) {
     guard let hook = NftTable.hooks(name.kind)[chain] else { return }
     add(.newChain, NftMessage.Flags.create) {
-      $0.put(3, chain)
-      $0.nest(4) {
-        $0.put(1, hook.number)
-        $0.put(2, UInt32(bitPattern: hook.priority))
+      $0.put(.chainName, chain)
+      $0.nest(.chainHook) {
+        $0.put(.hookNumber, hook.number)
+        $0.put(.hookPriority, UInt32(bitPattern: hook.priority))
       }
-      $0.put(5, UInt32(1))
-      $0.put(7, name.kind.rawValue)
-      $0.put(12, NftTable.userData)
+      $0.put(.chainPolicy, UInt32(1))
+      $0.put(.chainType, name.kind.rawValue)
+      $0.put(.chainUserData, NftTable.userData)
     }
     note(Chain(policy: "ACCEPT", isBase: true, isOurs: true, rules: []), chain)
   }

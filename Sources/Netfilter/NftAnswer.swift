@@ -1,6 +1,6 @@
-/// The attributes of an answer, by their number.
+/// The attributes of an answer, by their type.
 public struct NftAnswer: Sendable {
-  private var values: [UInt16: ArraySlice<UInt8>] = [:]
+  private var values: [NftAttribute: ArraySlice<UInt8>] = [:]
   /// `NFPROTO_*`; 0 within a message.
   public let family: UInt8
 
@@ -9,25 +9,25 @@ public struct NftAnswer: Sendable {
     for (type, value) in Self.list(bytes) { values[type] = value }
   }
 
-  public subscript(_ type: UInt16) -> ArraySlice<UInt8>? { values[type] }
+  public subscript(_ type: NftAttribute) -> ArraySlice<UInt8>? { values[type] }
 
-  public func text(_ type: UInt16) -> String? {
+  public func text(_ type: NftAttribute) -> String? {
     values[type].map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }
 
-  public func number(_ type: UInt16) -> UInt64? { values[type].map { $0.reduce(0) { $0 << 8 | UInt64($1) } } }
+  public func number(_ type: NftAttribute) -> UInt64? { values[type].map { $0.reduce(0) { $0 << 8 | UInt64($1) } } }
 
-  public func nested(_ type: UInt16) -> NftAnswer? { values[type].map { NftAnswer($0) } }
+  public func nested(_ type: NftAttribute) -> NftAnswer? { values[type].map { NftAnswer($0) } }
 
-  public static func list(_ bytes: ArraySlice<UInt8>) -> [(UInt16, ArraySlice<UInt8>)] {
-    var result: [(UInt16, ArraySlice<UInt8>)] = []
+  public static func list(_ bytes: ArraySlice<UInt8>) -> [(NftAttribute, ArraySlice<UInt8>)] {
+    var result: [(NftAttribute, ArraySlice<UInt8>)] = []
     var rest = bytes
     while rest.count >= 4 {
       let start = rest.startIndex
       let length = Int(rest[start]) | Int(rest[start + 1]) << 8
       guard length >= 4, length <= rest.count else { break }
       let type = UInt16(rest[start + 2]) | UInt16(rest[start + 3]) << 8
-      result.append((type & 0x3FFF, rest.prefix(length).dropFirst(4)))
+      result.append((NftAttribute(type & 0x3FFF), rest.prefix(length).dropFirst(4)))
       rest = rest.dropFirst((length + 3) & ~3)
     }
     return result

@@ -4,44 +4,52 @@ public struct NftAttributes: Equatable, Sendable {
 
   public init() { all.reserveCapacity(256) }
 
-  public mutating func put(_ type: UInt16, _ value: [UInt8]) {
+  public mutating func put(_ type: NftAttribute, _ value: [UInt8]) {
     putHeader(type, valueSize: value.count)
     all += value
     pad()
   }
 
-  public mutating func put(_ type: UInt16, _ text: String) {
+  public mutating func put(_ type: NftAttribute, _ text: String) {
     putHeader(type, valueSize: text.utf8.count + 1)
     all += text.utf8
     all.append(0)
     pad()
   }
 
-  public mutating func put(_ type: UInt16, _ number: UInt32) {
+  public mutating func put(_ type: NftAttribute, _ number: UInt32) {
     putHeader(type, valueSize: 4)
     all.append(hostOrder: number.bigEndian)
   }
 
-  public mutating func put(_ type: UInt16, handle: UInt64) {
+  public mutating func put(_ type: NftAttribute, handle: UInt64) {
     putHeader(type, valueSize: 8)
     all.append(hostOrder: handle.bigEndian)
   }
 
   public mutating func append(_ bytes: [UInt8]) { all += bytes }
 
-  public mutating func nest(_ type: UInt16, _ fill: (inout NftAttributes) -> Void) {
+  public mutating func nest(_ type: NftAttribute, _ attributes: NftAttributes) {
+    nest(type) { $0.append(attributes.all) }
+  }
+
+  public mutating func nest(_ type: NftAttribute, _ fill: (inout NftAttributes) -> Void) {
     let start = all.count
-    putHeader(type | 1 << 15, valueSize: 0)
+    putHeader(type, valueSize: 0, flags: Self.isNested)
     fill(&self)
     let size = UInt16(all.count - start)
     all[start] = UInt8(truncatingIfNeeded: size)
     all[start + 1] = UInt8(truncatingIfNeeded: size >> 8)
   }
 
-  private mutating func putHeader(_ type: UInt16, valueSize: Int) {
+  /// `flags` are the two high bits of the type.
+  private mutating func putHeader(_ type: NftAttribute, valueSize: Int, flags: UInt16 = 0) {
     all.append(hostOrder: UInt16(4 + valueSize))
-    all.append(hostOrder: type)
+    all.append(hostOrder: type.number | flags)
   }
+
+  /// `NLA_F_NESTED`.
+  private static let isNested: UInt16 = 1 << 15
 
   private mutating func pad() {
     while all.count & 3 != 0 { all.append(0) }

@@ -6,16 +6,16 @@ public struct NftExpressionList: Equatable, Sendable {
 
   /// Appends an expression with any attributes.
   public mutating func put(_ name: String, _ data: (inout NftAttributes) -> Void) {
-    attributes.nest(1) {  // NFTA_LIST_ELEM
-      $0.put(1, name)
-      $0.nest(2, data)
+    attributes.nest(.listElement) {
+      $0.put(.expressionName, name)
+      $0.nest(.expressionData, data)
     }
   }
 
   public mutating func load(meta key: UInt32, into register: UInt32 = NftCode.register) {
     put("meta") {
-      $0.put(2, key)
-      $0.put(1, register)
+      $0.put(.metaKey, key)
+      $0.put(.metaTarget, register)
     }
   }
 
@@ -23,21 +23,21 @@ public struct NftExpressionList: Equatable, Sendable {
     header: UInt32, at offset: UInt32, count: Int, into register: UInt32 = NftCode.register
   ) {
     put("payload") {
-      $0.put(1, register)
-      $0.put(2, header)
-      $0.put(3, offset)
-      $0.put(4, UInt32(count))
+      $0.put(.payloadTarget, register)
+      $0.put(.payloadBase, header)
+      $0.put(.payloadOffset, offset)
+      $0.put(.payloadLength, UInt32(count))
     }
   }
 
   /// Replaces the first register by `(register & mask) ^ xor`; without `xor`, by `register & mask`.
   public mutating func mask(_ mask: [UInt8], xor: [UInt8]? = nil) {
     put("bitwise") {
-      $0.put(1, NftCode.register)
-      $0.put(2, NftCode.register)
-      $0.put(3, UInt32(mask.count))
-      $0.nest(4) { $0.put(1, mask) }
-      $0.nest(5) { $0.put(1, xor ?? [UInt8](repeating: 0, count: mask.count)) }
+      $0.put(.bitwiseSource, NftCode.register)
+      $0.put(.bitwiseTarget, NftCode.register)
+      $0.put(.bitwiseLength, UInt32(mask.count))
+      $0.nest(.bitwiseMask) { $0.put(.value, mask) }
+      $0.nest(.bitwiseXor) { $0.put(.value, xor ?? [UInt8](repeating: 0, count: mask.count)) }
     }
   }
 
@@ -52,24 +52,24 @@ public struct NftExpressionList: Equatable, Sendable {
   /// Goes on only if the first register compares so with the value.
   public mutating func compare(_ value: [UInt8], _ comparison: Comparison = .equal) {
     put("cmp") {
-      $0.put(1, NftCode.register)
-      $0.put(2, comparison.rawValue)
-      $0.nest(3) { $0.put(1, value) }
+      $0.put(.compareSource, NftCode.register)
+      $0.put(.compareOperation, comparison.rawValue)
+      $0.nest(.compareData) { $0.put(.value, value) }
     }
   }
 
   public mutating func load(_ value: [UInt8], into register: UInt32) {
     put("immediate") {
-      $0.put(1, register)
-      $0.nest(2) { $0.put(1, value) }
+      $0.put(.immediateTarget, register)
+      $0.nest(.immediateData) { $0.put(.value, value) }
     }
   }
 
   /// Ends the rule with a verdict; `chain` is the target of a jump.
   public mutating func decide(_ verdict: Int32, _ chain: String? = nil) {
     put("immediate") {
-      $0.put(1, NftCode.verdictRegister)
-      $0.nest(2) {
+      $0.put(.immediateTarget, NftCode.verdictRegister)
+      $0.nest(.immediateData) {
         $0.put(verdict: verdict, chain)
       }
     }
@@ -79,9 +79,9 @@ public struct NftExpressionList: Equatable, Sendable {
 extension NftAttributes {
   /// `NFTA_DATA_VERDICT`.
   public mutating func put(verdict: Int32, _ chain: String?) {
-    nest(2) {
-      $0.put(1, UInt32(bitPattern: verdict))
-      if let chain { $0.put(2, chain) }
+    nest(.verdict) {
+      $0.put(.verdictCode, UInt32(bitPattern: verdict))
+      if let chain { $0.put(.verdictChain, chain) }
     }
   }
 }

@@ -2,7 +2,7 @@ public import NetTypes
 
 /// A message to nf_tables (linux/netfilter/nf_tables.h, nfnetlink.h).
 ///
-/// Attributes are identified by their number; numbers are in network byte order.
+/// Numbers are in network byte order.
 public struct NftMessage: Equatable, Sendable {
   public enum Kind: UInt16, Sendable {
     case newTable, getTable, deleteTable, newChain, getChain, deleteChain, newRule, getRule, deleteRule
@@ -56,7 +56,7 @@ public struct NftMessage: Equatable, Sendable {
   public var isDeletion: Bool {
     switch kind {
     case .deleteTable, .deleteChain, .deleteSet, .deleteSetElements: true
-    case .deleteRule: NftAnswer.list(attributes.all[...]).contains { type, _ in type == 3 || type == 9 }
+    case .deleteRule: NftAnswer.list(attributes.all[...]).contains { type, _ in type == .ruleHandle || type == .ruleID }
     default: false
     }
   }
@@ -64,7 +64,7 @@ public struct NftMessage: Equatable, Sendable {
   /// `NFNL_MSG_BATCH_BEGIN`; with a generation, the kernel rejects the batch if the ruleset has changed since.
   public static func begin(_ generation: UInt32? = nil) -> [UInt8] {
     var attributes = NftAttributes()
-    if let generation { attributes.put(1, generation) }
+    if let generation { attributes.put(.batchGeneration, generation) }
     return frame(16, attributes.all)
   }
 

@@ -55,23 +55,23 @@ extension AnonymousSet {
   /// The messages that add the set and its elements.
   func messages(_ table: Table, number: UInt32) -> [NftMessage] {
     var declaration = NftAttributes()
-    declaration.put(1, Table.bareName)
-    declaration.put(2, Self.name)
-    declaration.put(3, UInt32(isInterval ? 0b111 : 0b011))  // NFT_SET_ANONYMOUS, _CONSTANT, _INTERVAL
-    declaration.put(4, type)
-    declaration.put(5, UInt32(keys[0].count))
-    declaration.put(10, number)
-    declaration.nest(9) { $0.put(1, UInt32(keys.count)) }
-    declaration.put(13, userData)
+    declaration.put(.setTable, Table.bareName)
+    declaration.put(.setName, Self.name)
+    declaration.put(.setFlags, UInt32(isInterval ? 0b111 : 0b011))  // NFT_SET_ANONYMOUS, _CONSTANT, _INTERVAL
+    declaration.put(.setKeyType, type)
+    declaration.put(.setKeyLength, UInt32(keys[0].count))
+    declaration.put(.setID, number)
+    declaration.nest(.setDescription) { $0.put(.descriptionSize, UInt32(keys.count)) }
+    declaration.put(.setUserData, userData)
     var elements = NftAttributes()
-    elements.put(1, Table.bareName)
-    elements.put(2, Self.name)
-    elements.put(4, number)
-    elements.nest(3) {
+    elements.put(.elementsTable, Table.bareName)
+    elements.put(.elementsSet, Self.name)
+    elements.put(.elementsSetID, number)
+    elements.nest(.elements) {
       for (index, key) in keys.enumerated() {
-        $0.nest(UInt16(index + 1)) {
-          if isInterval, index % 2 == 1 { $0.put(3, UInt32(1)) }  // NFT_SET_ELEM_INTERVAL_END
-          $0.nest(1) { $0.put(1, key) }
+        $0.nest(NftAttribute(UInt16(index + 1))) {
+          if isInterval, index % 2 == 1 { $0.put(.elementFlags, UInt32(1)) }  // NFT_SET_ELEM_INTERVAL_END
+          $0.nest(.elementKey) { $0.put(.value, key) }
         }
       }
     }

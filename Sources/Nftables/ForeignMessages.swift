@@ -45,34 +45,34 @@ struct ForeignRule: Equatable {
 /// Netlink messages that list and change tables of other programs.
 enum ForeignMessages {
   static func chain(_ chain: ForeignChain) -> NftMessage {
-    message(.getChain, NftMessage.Flags.acknowledge, chain.table) { $0.put(3, chain.name) }
+    message(.getChain, NftMessage.Flags.acknowledge, chain.table) { $0.put(.chainName, chain.name) }
   }
 
   static func rules(of chain: ForeignChain) -> NftMessage {
-    message(.getRule, NftMessage.Flags.dump, chain.table) { $0.put(2, chain.name) }
+    message(.getRule, NftMessage.Flags.dump, chain.table) { $0.put(.ruleChain, chain.name) }
   }
 
   static func delete(_ rule: ForeignRule) -> NftMessage {
     message(.deleteRule, 0, rule.chain.table) {
-      $0.put(2, rule.chain.name)
-      $0.put(3, handle: rule.handle)
+      $0.put(.ruleChain, rule.chain.name)
+      $0.put(.ruleHandle, handle: rule.handle)
     }
   }
 
   /// Deletes all rules of the chain.
   static func flush(_ chain: ForeignChain) -> NftMessage {
-    message(.deleteRule, 0, chain.table) { $0.put(2, chain.name) }
+    message(.deleteRule, 0, chain.table) { $0.put(.ruleChain, chain.name) }
   }
 
   static func delete(_ chain: ForeignChain) -> NftMessage {
-    message(.deleteChain, 0, chain.table) { $0.put(3, chain.name) }
+    message(.deleteChain, 0, chain.table) { $0.put(.chainName, chain.name) }
   }
 
   private static func message(
     _ kind: NftMessage.Kind, _ flags: UInt16, _ table: ForeignTable, _ fill: (inout NftAttributes) -> Void
   ) -> NftMessage {
     var attributes = NftAttributes()
-    attributes.put(1, table.name)
+    attributes.put(.tableName, table.name)
     fill(&attributes)
     return NftMessage(kind: kind, flags: flags, family: table.family, attributes: attributes)
   }

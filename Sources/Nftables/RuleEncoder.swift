@@ -63,9 +63,9 @@ struct RuleEncoder {
     case .translated: matchConnection(key: 2, bits: [1 << 5, 0, 0, 0])
     case .local:
       expressions.put("fib") {
-        $0.put(3, UInt32(2))  // NFTA_FIB_F_DADDR
-        $0.put(2, UInt32(3))  // NFT_FIB_RESULT_ADDRTYPE
-        $0.put(1, NftCode.register)
+        $0.put(.fibFlags, UInt32(2))  // NFTA_FIB_F_DADDR
+        $0.put(.fibResult, UInt32(3))  // NFT_FIB_RESULT_ADDRTYPE
+        $0.put(.fibTarget, NftCode.register)
       }
       expressions.compare([2, 0, 0, 0])  // RTN_LOCAL
     case .markBit(let mask):
@@ -84,7 +84,7 @@ struct RuleEncoder {
     case .translateDestination(let address, let port): translateDestination(address, port)
     case .masquerade(let isRandom):
       // NF_NAT_RANGE_PROTO_RANDOM_FULLY
-      expressions.put("masq") { if isRandom { $0.put(1, UInt32(1 << 4)) } }
+      expressions.put("masq") { if isRandom { $0.put(.masqueradeFlags, UInt32(1 << 4)) } }
     case .setMarkBit(let mask): setMarkBit(mask)
     case .accept: expressions.decide(NftCode.accept)
     case .drop: expressions.decide(NftCode.drop)
@@ -130,9 +130,11 @@ extension RuleEncoder {
     expressions.load(meta: direction == .incoming ? NftCode.inGroup : NftCode.outGroup)
     guard groups.count > 1 else { return expressions.compare(number(UInt32(groups.lowerBound))) }
     expressions.put("byteorder") {
-      $0.put(1, NftCode.register)
-      $0.put(2, NftCode.register)
-      for (attribute, value) in [(3, 1), (4, 4), (5, 4)] as [(UInt16, UInt32)] { $0.put(attribute, value) }
+      $0.put(.byteOrderSource, NftCode.register)
+      $0.put(.byteOrderTarget, NftCode.register)
+      $0.put(.byteOrderOperation, UInt32(1))  // NFT_BYTEORDER_HTON
+      $0.put(.byteOrderLength, UInt32(4))
+      $0.put(.byteOrderSize, UInt32(4))
     }
     expressions.compare(number(UInt32(groups.lowerBound).bigEndian), .atLeast)
     expressions.compare(number(UInt32(groups.upperBound).bigEndian), .atMost)
@@ -160,8 +162,8 @@ extension RuleEncoder {
 
   private mutating func matchConnection(key: UInt32, bits: [UInt8]) {
     expressions.put("ct") {
-      $0.put(2, key)
-      $0.put(1, NftCode.register)
+      $0.put(.connectionKey, key)
+      $0.put(.connectionTarget, NftCode.register)
     }
     matchBits(bits)
   }
@@ -212,9 +214,9 @@ extension RuleEncoder {
   private mutating func lookUp(_ key: [Selector], _ set: SetSpec, into register: UInt32?) {
     load(key)
     expressions.put("lookup") {
-      $0.put(2, NftCode.register)
-      if let register { $0.put(3, register) }
-      $0.put(1, set.name)
+      $0.put(.lookupSource, NftCode.register)
+      if let register { $0.put(.lookupTarget, register) }
+      $0.put(.lookupSet, set.name)
     }
   }
 
@@ -222,10 +224,10 @@ extension RuleEncoder {
     let number = firstSetNumber + UInt32(sets.count)
     sets.append(set)
     expressions.put("lookup") {
-      $0.put(2, NftCode.register)
-      $0.put(1, AnonymousSet.name)
-      $0.put(4, number)
-      if isNot { $0.put(5, UInt32(1)) }  // NFT_LOOKUP_F_INV
+      $0.put(.lookupSource, NftCode.register)
+      $0.put(.lookupSet, AnonymousSet.name)
+      $0.put(.lookupSetID, number)
+      if isNot { $0.put(.lookupFlags, UInt32(1)) }  // NFT_LOOKUP_F_INV
     }
   }
 
@@ -247,11 +249,11 @@ extension RuleEncoder {
 
   private mutating func putTranslation(_ end: End, _ family: IPFamily, port: UInt32?, flags: UInt32?) {
     expressions.put("nat") {
-      $0.put(1, UInt32(end == .source ? 0 : 1))
-      $0.put(2, UInt32(family.netfilterNumber))
-      $0.put(3, NftCode.register)
-      if let port { $0.put(5, port) }
-      if let flags { $0.put(7, flags) }
+      $0.put(.natType, UInt32(end == .source ? 0 : 1))
+      $0.put(.natFamily, UInt32(family.netfilterNumber))
+      $0.put(.natAddress, NftCode.register)
+      if let port { $0.put(.natPort, port) }
+      if let flags { $0.put(.natFlags, flags) }
     }
   }
 
@@ -259,8 +261,8 @@ extension RuleEncoder {
     expressions.load(meta: NftCode.mark)
     expressions.mask(number(~mask), xor: number(mask))
     expressions.put("meta") {
-      $0.put(2, NftCode.mark)
-      $0.put(3, NftCode.register)
+      $0.put(.metaKey, NftCode.mark)
+      $0.put(.metaSource, NftCode.register)
     }
   }
 }

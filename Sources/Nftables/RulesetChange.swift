@@ -71,24 +71,24 @@ struct ChangeMessages {
   private mutating func put(_ change: RulesetChange) {
     let create = NftMessage.Flags.create
     switch change {
-    case .addTable(let table): put(.newTable, 0, table) { $0.put(2, UInt32(0)) }
+    case .addTable(let table): put(.newTable, 0, table) { $0.put(.tableFlags, UInt32(0)) }
     case .deleteTable(let table): put(.deleteTable, 0, table) { _ in }
     case .addSet(let set):
       lastSetNumber += 1
       put(.newSet, create, set.table) { [lastSetNumber] in set.put(&$0, number: lastSetNumber) }
-    case .deleteSet(let set): put(.deleteSet, NftMessage.Flags.nonRecursive, set.table) { $0.put(2, set.name) }
+    case .deleteSet(let set): put(.deleteSet, NftMessage.Flags.nonRecursive, set.table) { $0.put(.setName, set.name) }
     case .addChain(let table, let chain, let hook):
       put(.newChain, create, table) {
-        $0.put(3, chain)
+        $0.put(.chainName, chain)
         hook?.put(&$0)
       }
-    case .flushChain(let table, let chain): put(.deleteRule, 0, table) { $0.put(2, chain) }
-    case .deleteChain(let table, let chain): put(.deleteChain, 0, table) { $0.put(3, chain) }
+    case .flushChain(let table, let chain): put(.deleteRule, 0, table) { $0.put(.ruleChain, chain) }
+    case .deleteChain(let table, let chain): put(.deleteChain, 0, table) { $0.put(.chainName, chain) }
     case .addRule(let table, let chain, let rule): put(rule, table, chain)
     case .deleteRule(let table, let chain, let handle):
       put(.deleteRule, 0, table) {
-        $0.put(2, chain)
-        $0.put(3, handle: handle)
+        $0.put(.ruleChain, chain)
+        $0.put(.ruleHandle, handle: handle)
       }
     case .createElement(let element): put(.newSetElements, create | NftMessage.Flags.exclusive, element, isWhole: true)
     case .addElement(let element): put(.newSetElements, create, element, isWhole: true)
@@ -100,7 +100,7 @@ struct ChangeMessages {
     _ kind: NftMessage.Kind, _ flags: UInt16, _ table: Table, _ fill: (inout NftAttributes) -> Void
   ) {
     var attributes = NftAttributes()
-    attributes.put(1, Table.bareName)
+    attributes.put(.tableName, Table.bareName)
     fill(&attributes)
     messages.append(NftMessage(kind: kind, flags: flags, family: table.netfilterNumber, attributes: attributes))
   }
@@ -112,47 +112,47 @@ struct ChangeMessages {
       messages += set.messages(table, number: lastSetNumber)
     }
     put(.newRule, NftMessage.Flags.create | NftMessage.Flags.append, table) {
-      $0.put(2, chain)
-      $0.put(4 | 1 << 15, encoder.expressions.attributes.all)
-      if let comment = encoder.comment { $0.put(7, commentData(comment)) }
+      $0.put(.ruleChain, chain)
+      $0.nest(.ruleExpressions, encoder.expressions.attributes)
+      if let comment = encoder.comment { $0.put(.ruleUserData, commentData(comment)) }
     }
   }
 
   private mutating func put(_ kind: NftMessage.Kind, _ flags: UInt16, _ element: Element, isWhole: Bool) {
     put(kind, flags, element.set.table) {
-      $0.put(2, element.set.name)
-      $0.nest(3) { $0.nest(1) { element.put(&$0, isWhole: isWhole) } }
+      $0.put(.elementsSet, element.set.name)
+      $0.nest(.elements) { $0.nest(.listElement) { element.put(&$0, isWhole: isWhole) } }
     }
   }
 }
 
 extension Layout.Hook {
   fileprivate func put(_ attributes: inout NftAttributes) {
-    attributes.put(7, kind.rawValue)
-    attributes.nest(4) {
-      $0.put(1, point.number)
-      $0.put(2, UInt32(bitPattern: priority))
+    attributes.put(.chainType, kind.rawValue)
+    attributes.nest(.chainHook) {
+      $0.put(.hookNumber, point.number)
+      $0.put(.hookPriority, UInt32(bitPattern: priority))
     }
   }
 }
 
 extension SetSpec {
   fileprivate func put(_ attributes: inout NftAttributes, number: UInt32) {
-    attributes.put(2, name)
-    attributes.put(3, UInt32(value == .none ? 0 : 1 << 3))  // NFT_SET_MAP
-    attributes.put(4, key.number)
-    attributes.put(5, UInt32(key.byteCount))
+    attributes.put(.setName, name)
+    attributes.put(.setFlags, UInt32(value == .none ? 0 : 1 << 3))  // NFT_SET_MAP
+    attributes.put(.setKeyType, key.number)
+    attributes.put(.setKeyLength, UInt32(key.byteCount))
     switch value {
     case .none: break
     case .verdict:
-      attributes.put(6, 0xFFFF_FF00 as UInt32)  // NFT_DATA_VERDICT
-      attributes.put(7, UInt32(0))
+      attributes.put(.setDataType, 0xFFFF_FF00 as UInt32)  // NFT_DATA_VERDICT
+      attributes.put(.setDataLength, UInt32(0))
     case .fields(let kinds):
-      attributes.put(6, kinds.number)
-      attributes.put(7, UInt32(kinds.byteCount))
+      attributes.put(.setDataType, kinds.number)
+      attributes.put(.setDataLength, UInt32(kinds.byteCount))
     }
-    attributes.put(10, number)
-    attributes.put(13, userData)
+    attributes.put(.setID, number)
+    attributes.put(.setUserData, userData)
   }
 
   private var userData: [UInt8] {
@@ -172,14 +172,14 @@ extension SetSpec {
 extension Element {
   /// Puts the key; `isWhole`: the value and the comment too.
   fileprivate func put(_ attributes: inout NftAttributes, isWhole: Bool) {
-    attributes.nest(1) { $0.put(1, key.bytes) }
+    attributes.nest(.elementKey) { $0.put(.value, key.bytes) }
     guard isWhole else { return }
     switch value {
     case .none: break
-    case .jump(let chain): attributes.nest(2) { $0.put(verdict: NftCode.jump, chain) }
-    case .fields(let fields): attributes.nest(2) { $0.put(1, fields.bytes) }
+    case .jump(let chain): attributes.nest(.elementData) { $0.put(verdict: NftCode.jump, chain) }
+    case .fields(let fields): attributes.nest(.elementData) { $0.put(.value, fields.bytes) }
     }
-    attributes.put(6, commentData(comment))
+    attributes.put(.elementUserData, commentData(comment))
   }
 }
 

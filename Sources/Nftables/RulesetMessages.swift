@@ -42,7 +42,7 @@ struct ListedElement: Equatable {
 /// Requests to nf_tables about our tables, and their answers (linux/netfilter/nf_tables.h).
 enum RulesetMessages {
   static func chain(_ name: String, _ table: Table) -> NftMessage {
-    message(.getChain, table) { $0.put(3, name) }
+    message(.getChain, table) { $0.put(.chainName, name) }
   }
 
   static func chains(_ table: Table) -> NftMessage {
@@ -50,25 +50,25 @@ enum RulesetMessages {
   }
 
   static func rules(of chain: String, _ table: Table) -> NftMessage {
-    message(.getRule, table, isDump: true) { $0.put(2, chain) }
+    message(.getRule, table, isDump: true) { $0.put(.ruleChain, chain) }
   }
 
   static func element(_ key: [UInt8], of set: SetSpec) -> NftMessage {
     message(.getSetElements, set.table) {
-      $0.put(2, set.name)
-      $0.nest(3) { $0.nest(1) { $0.nest(1) { $0.put(1, key) } } }
+      $0.put(.elementsSet, set.name)
+      $0.nest(.elements) { $0.nest(.listElement) { $0.nest(.elementKey) { $0.put(.value, key) } } }
     }
   }
 
   static func elements(of set: SetSpec) -> NftMessage {
-    message(.getSetElements, set.table, isDump: true) { $0.put(2, set.name) }
+    message(.getSetElements, set.table, isDump: true) { $0.put(.elementsSet, set.name) }
   }
 
   private static func message(
     _ kind: NftMessage.Kind, _ table: Table, isDump: Bool = false, _ fill: (inout NftAttributes) -> Void
   ) -> NftMessage {
     var attributes = NftAttributes()
-    attributes.put(1, Table.bareName)
+    attributes.put(.tableName, Table.bareName)
     fill(&attributes)
     let flags = isDump ? NftMessage.Flags.dump : NftMessage.Flags.acknowledge
     return NftMessage(kind: kind, flags: flags, family: table.netfilterNumber, attributes: attributes)
@@ -133,7 +133,7 @@ extension RulesetMessages {
   }
 
   static func split(_ bytes: ArraySlice<UInt8>) -> [(type: UInt32, value: ArraySlice<UInt8>)] {
-    NftAnswer.list(bytes).map { (UInt32($0), $1) }
+    NftAnswer.list(bytes).map { (UInt32($0.number), $1) }
   }
 
   static func string(_ bytes: ArraySlice<UInt8>) -> String {

@@ -30,7 +30,7 @@ struct NftEncodingTests {
   func `a rule is the same after nf_tables returns it`(index: Int) throws {
     let rule = Self.rules[index]
     let attributes = NftExpressions.attributes(rule.family, rule.bytes).all
-    let expressions = try #require(NftAnswer(attributes[...])[4])
+    let expressions = try #require(NftAnswer(attributes[...])[.ruleExpressions])
     let read = NftEntry.rule(rule.family, expressions: expressions)
     #expect(read.key == rule.key)
     #expect(read.target == rule.target.name)
@@ -41,34 +41,34 @@ struct NftEncodingTests {
     rule.transport = .tcp
     var list = NftAttributes()
     func put(_ name: String, _ fill: @escaping (inout NftAttributes) -> Void) {
-      list.nest(1) {
-        $0.put(1, name)
-        $0.nest(2, fill)
+      list.nest(.listElement) {
+        $0.put(.expressionName, name)
+        $0.nest(.expressionData, fill)
       }
     }
     func compare(_ value: [UInt8]) {
       put("cmp") {
-        $0.put(2, UInt32(0))
-        $0.nest(3) { $0.put(1, value) }
+        $0.put(.compareOperation, UInt32(0))
+        $0.nest(.compareData) { $0.put(.value, value) }
       }
     }
-    put("meta") { $0.put(2, NftCode.transport) }
+    put("meta") { $0.put(.metaKey, NftCode.transport) }
     compare([6])
     put("payload") {
-      $0.put(2, NftCode.transportHeader)
-      $0.put(3, UInt32(2))
-      $0.put(4, UInt32(2))
+      $0.put(.payloadBase, NftCode.transportHeader)
+      $0.put(.payloadOffset, UInt32(2))
+      $0.put(.payloadLength, UInt32(2))
     }
     compare([0, 80])
-    put("immediate") { $0.nest(2) { $0.nest(2) { $0.put(1, UInt32(1)) } } }
+    put("immediate") { $0.nest(.immediateData) { $0.nest(.verdict) { $0.put(.verdictCode, UInt32(1)) } } }
     #expect(NftEntry.rule(.v4, expressions: list.all[...]).key == rule.key)
   }
 
   @Test func `a rule with an unknown expression is not taken for ours`() {
     let rule = TableRule(.v4, target: .accept)
     var list = NftAttributes()
-    list.nest(1) { $0.put(1, "limit") }
-    list.append(Array(NftAnswer(NftExpressions.attributes(.v4, rule.bytes).all[...])[4] ?? []))
+    list.nest(.listElement) { $0.put(.expressionName, "limit") }
+    list.append(Array(NftAnswer(NftExpressions.attributes(.v4, rule.bytes).all[...])[.ruleExpressions] ?? []))
     let read = NftEntry.rule(.v4, expressions: list.all[...])
     #expect(read.key != rule.key)
     #expect(read.target == "ACCEPT")

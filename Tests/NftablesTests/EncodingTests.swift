@@ -69,8 +69,10 @@ import Testing
     let encoder = RuleEncoder([.prefix(.source, prefix), .drop], in: .inet, firstSetNumber: 1)
     let names = NftAnswer.list(encoder.expressions.attributes.all[...]).map { NftAnswer($1) }
     #expect(
-      names.map { $0.text(1) } == ["meta", "cmp", "payload"] + (isMasked ? ["bitwise"] : []) + ["cmp", "immediate"])
-    #expect(names.dropLast().last?.nested(2)?.nested(3)?[1].map { hex(Array($0)) } == value)
+      names.map { $0.text(.expressionName) }
+        == ["meta", "cmp", "payload"] + (isMasked ? ["bitwise"] : []) + ["cmp", "immediate"])
+    let comparison = names.dropLast().last?.nested(.expressionData)?.nested(.compareData)
+    #expect(comparison?[.value].map { hex(Array($0)) } == value)
   }
 
   @Test func `only a rule with words of an operator needs libnftables`() {
