@@ -68,6 +68,7 @@ extension NftablesTests {
       let (missing, rules, before, after) = try onHost {
         let backend = NftablesBackend(), before = try ruleset()
         try backend.add(masquerade)
+        try declareEarlierTable()
         _ = try nft("-f", "-", input: commands)
         var missing = try backend.missing(from: earlier)
         try backend.replace(nil, with: own)
@@ -98,6 +99,7 @@ extension NftablesTests {
       let missing = try onHost {
         let backend = NftablesBackend()
         try backend.add(masquerade)
+        try declareEarlierTable()
         _ = try nft("-f", "-", input: commands)
         _ = try nft("-f", "-", input: command)
         return try backend.missing(from: earlier)
@@ -115,6 +117,7 @@ extension NftablesTests {
       let (error, missing, rules) = try onHost {
         let backend = NftablesBackend()
         try backend.add(masquerade)
+        try declareEarlierTable()
         _ = try nft("-f", "-", input: commands)
         let error = isDifference ? #expect(throws: KernelError.self) { try backend.change(none, to: third) } : nil
         try backend.replace(isDifference ? nil : earlier, with: new)
@@ -133,6 +136,7 @@ extension NftablesTests {
       let (missing, missingAfterwards, before, after) = try onHost {
         let backend = NftablesBackend(), before = try ruleset()
         try backend.replace(nil, with: own)
+        try declareEarlierTable()
         _ = try nft("-f", "-", input: commands)
         let missing = try backend.missing(from: own)
         try backend.replace(own, with: own)

@@ -157,18 +157,12 @@ extension NftablesTests {
 
   /// Tables in which earlier versions made all chains and sets at once.
   @Suite struct EarlierTables {
-    /// What an earlier version sends with its first rule, and again if a set is missing.
-    private func declareAll() throws {
-      let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden/earlier-layout.nft")
-      _ = try nft("-f", file.path(percentEncoded: false))
-    }
-
     @Test func `rules of every kind are added to a table of an earlier version and removed`() throws {
       let ruleSet = RuleSet(try owner("c1"), .network, try everyKind(.network))
       let (missing, chains, before, after) = try onHost {
         let backend = NftablesBackend()
         let before = try ruleset()
-        try declareAll()
+        try declareEarlierTable()
         try backend.add(ruleSet)
         let missing = try backend.missing(from: ruleSet)
         let chains = try baseChains()
@@ -189,7 +183,7 @@ extension NftablesTests {
         let backend = NftablesBackend()
         let before = try ruleset()
         try backend.add(masquerade)
-        try declareAll()
+        try declareEarlierTable()
         try backend.add(published)
         let missing = try backend.missing(from: masquerade) + backend.missing(from: published)
         try backend.remove(published.owner.filterTag, .ports, recordedRules: published.rules)
@@ -236,4 +230,10 @@ private func deleteElements(commented comment: String) throws {
     }
   }
   _ = try nft("-f", "-", input: commands.joined(separator: "\n"))
+}
+
+/// What an earlier version sends with its first rule, and again if a set is missing.
+func declareEarlierTable() throws {
+  let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden/earlier-layout.nft")
+  _ = try nft("-f", file.path(percentEncoded: false))
 }
