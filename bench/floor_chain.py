@@ -42,7 +42,7 @@ class FloorChain:
         """Adds the elements of `count` containers."""
         addresses = [f"10.99.{1 + number // 250}.{1 + number % 250}" for number in range(count)]
         ports = [f"tcp . {KEPT_PORT + 2000 + number} : {address} . {CONTAINER_PORT}" for number, address in enumerate(addresses)]
-        lists = (("masquerade", addresses), ("admitted", addresses), ("ports", ports))
+        lists = (("masqueraded", addresses), ("admitted", addresses), ("ports", ports))
         commands = "".join(f"add element inet floor {name} {{ {', '.join(elements)} }}\n" for name, elements in lists)
         run_in(self.host)("nft", "-f", "-", input=commands)
 

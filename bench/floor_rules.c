@@ -162,7 +162,7 @@ static void add_masquerading_rule(void) {
   struct nlattr *list;
   struct nl_msg *msg = begin_rule("postrouting", &list);
   load_field(msg, NFT_PAYLOAD_NETWORK_HEADER, SOURCE_OFFSET, 4, NFT_REG_1);
-  look_up(msg, "masquerade", 0);
+  look_up(msg, "masqueraded", 0);
   end_expression(begin_expression(msg, "masq"));
   end_rule(msg, list);
 }
@@ -184,7 +184,7 @@ static void add_admitting_rule(uint32_t offset) {
 
 static void add_table(void) {
   end(change(NFT_MSG_NEWTABLE, NLM_F_CREATE));
-  add_set("masquerade", 1, ADDRESS_TYPE, 4, 0);
+  add_set("masqueraded", 1, ADDRESS_TYPE, 4, 0);
   add_set("ports", 2, PORT_OF_PROTOCOL_TYPE, 8, ADDRESS_AND_PORT_TYPE);
   add_set("admitted", 3, ADDRESS_TYPE, 4, 0);
   add_chain("prerouting", "nat", NF_INET_PRE_ROUTING, -90);
@@ -239,7 +239,7 @@ void change_rules(int is_addition, const struct rules *rules) {
 
   end(begin(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
   if (is_addition && rules->has_table) add_table();
-  if (rules->kind == MASQUERADE) change_element(kind, flags, "masquerade", &rules->address, 4, NULL);
+  if (rules->kind == MASQUERADE) change_element(kind, flags, "masqueraded", &rules->address, 4, NULL);
   if (rules->kind == PUBLISH) change_element(kind, flags, "ports", key, sizeof key, is_addition ? value : NULL);
   if (rules->kind == ADMIT) change_element(kind, flags, "admitted", &rules->address, 4, NULL);
   if (!is_addition && rules->has_table) end(change(NFT_MSG_DELTABLE, 0));
