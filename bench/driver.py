@@ -18,6 +18,8 @@ from links import LinkReport, check_present, measure_links
 from names import Names, NamesReport
 from overlay import measure_overlay
 from overlay_report import OverlayReport
+from packets import measure_bridges
+from packets_report import BridgeReport
 from report import Report
 
 ATTACHMENTS = 1000
@@ -152,6 +154,8 @@ def main():
     make_bridges([BRIDGE])
     ip("address", "add", f"{GATEWAY}/16", "dev", BRIDGE)
 
+    progress("containers of one bridge")
+    bridged = measure_bridges(ours.directory, peer.directory)
     overlay = measure_overlay(ours.directory, progress)
     filtered = measure_filter(ours.directory, peer.directory, progress)
     progress("start")
@@ -174,7 +178,7 @@ def main():
 
     report = Report(results, {one.name: one.installed_size() for one in plugins}, ours.sizes(), ATTACHMENTS, BRIDGES, POOL_SIZES,
                     TOGETHER)
-    reports = [report, LinkReport(results), NamesReport(results), FilterReport(filtered),
+    reports = [report, LinkReport(results), NamesReport(results), FilterReport(filtered), BridgeReport(bridged),
                OverlayReport(overlay)]
     print("\n".join(one.text(absolute=True) for one in reports))
     with open(sys.argv[1], "w") as file:

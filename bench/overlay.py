@@ -4,21 +4,20 @@ import collections
 import json
 import re
 import statistics
-import subprocess
-import time
 
 from contestants import SCRATCH
 from etcd import Etcd
-from hosts import Host, shell, wire
+from hosts import Host, wire
+from packets import Ends, measure_packets
 from sync import measure_sync
 
 PLUGIN = "overlay-vxlan"
-# The plugin and a manual VXLAN in each mode, and the plugin without its packet filter.
-STREAMS = (("ours", "l2"), ("hand", "l2"), ("ours", "l3"), ("open", "l3"), ("hand", "l3"))
+# The plugin and a manual VXLAN in each mode, the plugin without its packet filter, and the manual one with a rule that needs
+# connection tracking.
+PAIRS = (("ours", "l2"), ("hand", "l2"), ("ours", "l3"), ("open", "l3"), ("tracked", "l3"), ("hand", "l3"))
+TRACKING = "table inet tracked { chain forward { type filter hook forward priority 0; ct state established accept; }; }"
 PEERS = (10, 1_000, 5_000)
-STREAM_ROUNDS, STREAM_BYTES = 25, "300M"
 ADD_ROUNDS = 20
-SETTLING_SECONDS = 0.5
 UNDERLAY = ("172.30.0.1", "172.30.0.2")
 VNI, PORT, MTU = 100, 4789, 1450
 # For sockets of another namespace strace prints numbers: NEW, DEL, GET, SET of each kind follow each other from 0x10 on.
@@ -29,8 +28,10 @@ class OverlayResults:
     """All results."""
 
     def __init__(self):
-        # Bits per second of each round, by contestant and mode; microseconds by number of peers.
-        self.streams, self.times = collections.defaultdict(list), collections.defaultdict(list)
+        # Bits and connections per second, by contestant and mode.
+        self.packets = {}
+        # Microseconds by number of peers.
+        self.times = collections.defaultdict(list)
         # The number of changing messages of one ADD, by whether it is the first one and by number of peers.
         self.changes = {}
         # The number of each etcd call, by operation; in this order.
@@ -41,13 +42,9 @@ class OverlayResults:
     def median(self, measure):
         return statistics.median(self.times[measure])
 
-    def stream(self, who, mode):
-        """Returns the maximum, because other load on the machine can only lower it."""
-        return max(self.streams[who, mode])
-
-    def throughput(self, who, mode):
-        """Returns the ratio to the manual VXLAN."""
-        return self.stream(who, mode) / self.stream("hand", mode)
+    def packet_ratios(self, who, mode):
+        """Returns the ratios of bits and of connections to the manual VXLAN."""
+        return [mine / byHand for mine, byHand in zip(self.packets[who, mode], self.packets["hand", mode])]
 
 
 def config(mode, control, **keys):
@@ -67,7 +64,9 @@ class Pair:
         for number, host in enumerate(self.hosts):
             # br_netfilter passes bridged frames to the packet filter; most machines do not have it.
             host.shell("for key in /proc/sys/net/bridge/bridge-nf-call-ip*; do ! [ -e $key ] || echo 0 > $key; done")
-            (self.make if who == "hand" else self.attach)(host, number)
+            (self.make if who in ("hand", "tracked") else self.attach)(host, number)
+            if who == "tracked":
+                host.shell(f"nft '{TRACKING}'")
 
     def close(self):
         for host in self.hosts:
@@ -118,39 +117,14 @@ class Pair:
                 """}
         host.shell(shared + tunnel[self.mode])
 
-    def serve(self):
-        self.server = subprocess.Popen(
-            ["ip", "netns", "exec", self.hosts[1].box, "iperf3", "--server"], stdout=subprocess.DEVNULL)
-
-    def stop_serving(self):
-        self.server.kill()
-        self.server.wait()
-
-    def stream(self):
-        """Returns the bits per second of one TCP stream between the containers."""
-        text = shell(f"iperf3 --client {self.address(1)} --bytes {STREAM_BYTES} --json || true", self.hosts[0].box)
-        answer = json.loads(text)
-        if "error" in answer:
-            raise SystemExit(f"{self.who}, {self.mode}: iperf3 to {self.address(1)}: {answer['error']}")
-        return answer["end"]["sum_received"]["bits_per_second"]
+    def ends(self):
+        return Ends(self.hosts[0].box, self.hosts[1].box, self.address(1))
 
 
 def measure_streams(results, plugins):
-    pairs = [Pair(who, mode, plugins) for who, mode in STREAMS]
-    for pair in pairs:
-        pair.serve()
-    time.sleep(SETTLING_SECONDS)
-    try:
-        for number in range(-1, STREAM_ROUNDS):
-            for turn in range(len(pairs)):
-                pair = pairs[(number + turn) % len(pairs)]
-                bits = pair.stream()
-                if number >= 0:
-                    results.streams[pair.who, pair.mode].append(bits)
-    finally:
-        for pair in pairs:
-            pair.stop_serving()
-    for pair in pairs:
+    pairs = {(who, mode): Pair(who, mode, plugins) for who, mode in PAIRS}
+    results.packets = measure_packets({key: pair.ends() for key, pair in pairs.items()})
+    for pair in pairs.values():
         pair.close()
 
 
