@@ -91,8 +91,8 @@ extension NetlinkSocket {
 
   /// Adds what `fdbEntries` lists to the digest.
   borrowing func digest(_ start: TunnelDigest, fdbEntriesOf link: LinkInfo) throws(KernelError) -> TunnelDigest {
-    try fold(.fdbEntries(of: link), into: start) { digest, message in
-      if let entry = Neighbour(message)?.fdbEntries(of: link) { digest.add(entry) }
+    try fold(.fdbEntries(of: link), into: start) { digest, type, payload in
+      if let entry = Neighbour(type, payload)?.fdbEntries(of: link) { digest.add(entry) }
     }
   }
 
@@ -100,8 +100,8 @@ extension NetlinkSocket {
   borrowing func digest(_ start: TunnelDigest, neighboursOf link: LinkInfo) throws(KernelError) -> TunnelDigest {
     var digest = start
     for family in IPFamily.allCases {
-      digest = try fold(.neighbours(of: link, family), into: digest) { digest, message in
-        if let entry = Neighbour(message)?.neighbour(on: link) { digest.add(entry) }
+      digest = try fold(.neighbours(of: link, family), into: digest) { digest, type, payload in
+        if let entry = Neighbour(type, payload)?.neighbour(on: link) { digest.add(entry) }
       }
     }
     return digest
@@ -135,18 +135,23 @@ private struct Neighbour {
   /// Whether it is a bridge's FDB entry for its port.
   var isBridgeEntry: Bool
 
-  init?(_ message: Message) {
-    guard message.type == RTM_NEWNEIGH, let link = message.payload.integer(at: 4, as: Int32.self),
-      let state = message.payload.integer(at: 8, as: UInt16.self),
-      let flags = message.payload.integer(at: 10, as: UInt8.self)
+  init?(_ message: Message) { self.init(message.type, message.payload.span) }
+
+  init?(_ type: Int, _ payload: Span<UInt8>) {
+    guard type == RTM_NEWNEIGH, let link = payload.integer(at: 4, as: Int32.self),
+      let state = payload.integer(at: 8, as: UInt16.self), let flags = payload.integer(at: 10, as: UInt8.self)
     else { return nil }
-    self.link = link
-    self.state = state
-    self.flags = flags
-    let attributes = message.attributes(after: MemoryLayout<ndmsg>.size)
-    mac = attributes[NDA_LLADDR].flatMap(MACAddress.init(bytes:))
-    address = attributes[NDA_DST].flatMap(IPAddress.init(bytes:))
-    isBridgeEntry = attributes[NDA_MASTER] != nil && flags & UInt8(NTF_SELF) == 0
+    var mac: MACAddress?, address: IPAddress?, hasMaster = false
+    payload.readAttributes(after: MemoryLayout<ndmsg>.size) { type, value in
+      switch type {
+      case NDA_LLADDR: mac = payload.mac(at: value)
+      case NDA_DST: address = payload.address(at: value)
+      case NDA_MASTER: hasMaster = true
+      default: break
+      }
+    }
+    (self.link, self.state, self.flags, self.mac, self.address) = (link, state, flags, mac, address)
+    isBridgeEntry = hasMaster && flags & UInt8(NTF_SELF) == 0
   }
 
   private func has(_ flag: Int32) -> Bool { flags & UInt8(flag) != 0 }

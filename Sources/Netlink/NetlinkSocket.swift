@@ -115,14 +115,14 @@ public struct NetlinkSocket: ~Copyable {
 
   /// Combines the messages of a dump as they arrive, without keeping them; begins again if objects changed during the dump.
   borrowing func fold<Value>(
-    _ request: borrowing Request, into start: Value, _ combine: (inout Value, Message) -> Void
+    _ request: borrowing Request, into start: Value, _ combine: (inout Value, _ type: Int, Span<UInt8>) -> Void
   ) throws(KernelError) -> Value {
     for _ in 0..<5 {
       var value = start, isInterrupted = false
       let sequence = try send(request)
-      try receiveAnswers(to: sequence, request.operation) { message in
-        isInterrupted = isInterrupted || message.flags & Int(NLM_F_DUMP_INTR) != 0
-        combine(&value, message)
+      try receiveAnswers(to: sequence, request.operation) { header, bytes in
+        isInterrupted = isInterrupted || header.flags & Int(NLM_F_DUMP_INTR) != 0
+        combine(&value, header.type, bytes.span.extracting(header.payload))
       }
       if !isInterrupted { return value }
     }
@@ -157,19 +157,23 @@ public struct NetlinkSocket: ~Copyable {
   /// The answers up to the acknowledgement or to the end of the dump.
   private borrowing func answers(to sequence: UInt32, _ operation: String) throws(KernelError) -> [Message] {
     var answers: [Message] = []
-    try receiveAnswers(to: sequence, operation) { answers.append($0) }
+    try receiveAnswers(to: sequence, operation) { header, bytes in answers.append(Message(header, of: bytes[...])) }
     return answers
   }
 
   private borrowing func receiveAnswers(
-    to sequence: UInt32, _ operation: @autoclosure () -> String, _ body: (Message) -> Void
+    to sequence: UInt32, _ operation: @autoclosure () -> String, _ body: (MessageHeader, [UInt8]) -> Void
   ) throws(KernelError) {
     while true {
-      for message in Message.split(try receive(operation())[...]) where message.sequence == sequence {
-        switch Int32(message.type) {
+      let bytes = try receive(operation())
+      var start = 0
+      while let header = MessageHeader(bytes.span, at: start) {
+        start = header.end
+        guard header.sequence == sequence else { continue }
+        switch Int32(header.type) {
         case NLMSG_DONE: return
-        case NLMSG_ERROR: return try check(message, doing: operation())
-        default: body(message)
+        case NLMSG_ERROR: return try check(Message(header, of: bytes[...]), doing: operation())
+        default: body(header, bytes)
         }
       }
     }

@@ -17,8 +17,8 @@ extension NetlinkSocket {
   borrowing func digest(_ start: TunnelDigest, routesOf link: LinkInfo) throws(KernelError) -> TunnelDigest {
     var digest = start
     for family in IPFamily.allCases {
-      digest = try fold(.routes(of: link, family), into: digest) { digest, message in
-        if let route = Route(message), !route.isKernelMade {
+      digest = try fold(.routes(of: link, family), into: digest) { digest, type, payload in
+        if let route = Route(type, payload), !route.isKernelMade {
           digest.add(routeTo: route.dst, via: route.gateway, from: route.source)
         }
       }
@@ -78,9 +78,7 @@ extension NetlinkSocket {
     let known = links[index]
     guard let link = if let known { known } else { try link(index: index) } else { return nil }
     links[index] = link
-    return RoutePath(
-      link, gateway: route.gateway, source: route.source,
-      mtu: route.metrics?.integer(Int(RTAX_MTU), as: UInt32.self).map(Int.init))
+    return RoutePath(link, gateway: route.gateway, source: route.source, mtu: route.mtu)
   }
 
   /// Routes of the main table with that metric.
@@ -159,33 +157,47 @@ private struct Route {
   var isKernelMade: Bool
   var isLearnt: Bool
   var isOnLink: Bool
-  var metrics: Attributes?
+  var mtu: Int?
+  var advmss: Int?
 
-  init?(_ message: Message) {
-    let header = message.payload, first = header.startIndex
-    guard message.type == RTM_NEWROUTE, header.count >= MemoryLayout<rtmsg>.size,
-      header[first + 7] == UInt8(RTN_UNICAST)
+  init?(_ message: Message) { self.init(message.type, message.payload.span) }
+
+  init?(_ type: Int, _ payload: Span<UInt8>) {
+    guard type == RTM_NEWROUTE, payload.count >= MemoryLayout<rtmsg>.size, payload[7] == UInt8(RTN_UNICAST),
+      let everything = IPPrefix(
+        IPPrefix.everything(payload[0] == UInt8(AF_INET) ? .v4 : .v6).address, length: Int(payload[1]))
     else { return nil }
-    let family: IPFamily = header[first] == UInt8(AF_INET) ? .v4 : .v6
-    let attributes = message.attributes(after: MemoryLayout<rtmsg>.size)
-    let address = attributes[Int(RTA_DST.rawValue)].flatMap(IPAddress.init(bytes:))
-    guard let dst = IPPrefix(address ?? IPPrefix.everything(family).address, length: Int(header[first + 1])) else {
-      return nil
-    }
-    self.dst = dst
-    gateway = attributes[Int(RTA_GATEWAY.rawValue)].flatMap(IPAddress.init(bytes:))
-    source = attributes[Int(RTA_PREFSRC.rawValue)].flatMap(IPAddress.init(bytes:))
+    dst = everything
+    table = Int(payload[4])
+    scope = Int(payload[6])
+    isKernelMade = payload[5] == UInt8(RTPROT_KERNEL)
+    isLearnt = payload[5] != UInt8(RTPROT_BOOT) && payload[5] != UInt8(RTPROT_STATIC)
+    isOnLink = (payload.integer(at: 8, as: UInt32.self) ?? 0) & UInt32(RTNH_F_ONLINK) != 0
+    payload.readAttributes(after: MemoryLayout<rtmsg>.size) { type, value in read(type, payload, value) }
+  }
+
+  private mutating func read(_ type: Int, _ payload: Span<UInt8>, _ value: Range<Int>) {
+    var number: Int? { payload.integer(at: value, as: UInt32.self).map(Int.init) }
+    switch type {
+    case Int(RTA_DST.rawValue): dst = payload.address(at: value).flatMap { IPPrefix($0, length: dst.length) } ?? dst
+    case Int(RTA_GATEWAY.rawValue): gateway = payload.address(at: value)
+    case Int(RTA_PREFSRC.rawValue): source = payload.address(at: value)
+    case Int(RTA_OIF.rawValue): link = payload.integer(at: value, as: Int32.self)
     // With several next hops, the first one is at the start of the list: length, flags, hops, then its link index.
-    link =
-      attributes.integer(Int(RTA_OIF.rawValue))
-      ?? attributes[Int(RTA_MULTIPATH.rawValue)]?.integer(at: 4, as: Int32.self)
-    priority = attributes.integer(Int(RTA_PRIORITY.rawValue), as: UInt32.self).map(Int.init)
-    table = attributes.integer(Int(RTA_TABLE.rawValue), as: UInt32.self).map(Int.init) ?? Int(header[first + 4])
-    scope = Int(header[first + 6])
-    isKernelMade = header[first + 5] == UInt8(RTPROT_KERNEL)
-    isLearnt = header[first + 5] != UInt8(RTPROT_BOOT) && header[first + 5] != UInt8(RTPROT_STATIC)
-    isOnLink = (message.payload.integer(at: 8, as: UInt32.self) ?? 0) & UInt32(RTNH_F_ONLINK) != 0
-    metrics = attributes.nested(Int(RTA_METRICS.rawValue))
+    case Int(RTA_MULTIPATH.rawValue): link = link ?? payload.integer(at: value.dropFirst(4), as: Int32.self)
+    case Int(RTA_PRIORITY.rawValue): priority = number
+    case Int(RTA_TABLE.rawValue): table = number ?? table
+    case Int(RTA_METRICS.rawValue): readMetrics(payload.extracting(value))
+    default: break
+    }
+  }
+
+  private mutating func readMetrics(_ metrics: Span<UInt8>) {
+    metrics.readAttributes { type, value in
+      let number = metrics.integer(at: value, as: UInt32.self).map(Int.init)
+      if type == Int(RTAX_MTU) { mtu = number }
+      if type == Int(RTAX_ADVMSS) { advmss = number }
+    }
   }
 
   /// `nil` if the kernel made the route by itself.
@@ -198,8 +210,8 @@ private struct Route {
     spec.isOnLink = isOnLink
     spec.source = source
     spec.isLearnt = isLearnt
-    spec.mtu = metrics?.integer(Int(RTAX_MTU), as: UInt32.self).map(Int.init)
-    spec.advmss = metrics?.integer(Int(RTAX_ADVMSS), as: UInt32.self).map(Int.init)
+    spec.mtu = mtu
+    spec.advmss = advmss
     return spec
   }
 }

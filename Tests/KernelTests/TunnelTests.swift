@@ -175,6 +175,44 @@ import Testing
     #expect(changed.count == routed.count && changed != routed)
   }
 
+  /// The tables of one other host, each with one field different, and those of one with IPv6.
+  private static var variants: [TunnelTables] {
+    func tables(
+      to subnet: IPPrefix = "10.6.2.0/24", via gateway: IPAddress = "10.6.2.0", from source: IPAddress? = "10.5.1.1",
+      neighbour: IPAddress = "10.6.2.0", _ mac: MACAddress = "02:00:00:00:00:02",
+      tunnel: MACAddress = "02:00:00:00:00:02", end vtep: IPAddress = "192.0.2.2"
+    ) -> TunnelTables {
+      var tables = TunnelTables(of: "vx0")
+      var route = RouteSpec(subnet, via: gateway, on: "vx0", .host)
+      route.isOnLink = true
+      route.source = source
+      tables.routes = [route]
+      tables.neighbours = [NeighbourSpec(neighbour, mac: mac, on: "vx0", .host)]
+      tables.fdbEntries = [FDBSpec(tunnel, on: "vx0", in: .tunnel(to: vtep))]
+      return tables
+    }
+    return [
+      tables(), tables(to: "10.6.2.0/25"), tables(to: "10.6.3.0/24"), tables(via: "10.6.2.1"), tables(from: nil),
+      tables(neighbour: "10.6.2.1"), tables("02:00:00:00:00:03"), tables("03:00:00:00:00:02"),
+      tables(tunnel: "02:00:00:00:00:03"), tables(end: "192.0.2.3"),
+      tables(to: "fd00:6:2::/64", via: "fd00:6:2::", from: nil, neighbour: "fd00:6:2::"),
+      tables(to: "fd00:6:2::/64", via: "fd00:6:2::", from: nil, neighbour: "fd01:6:2::"),
+    ]
+  }
+
+  @Test func `every field of an entry in the kernel changes the digest`() throws {
+    let variants = Self.variants
+    let found = try Self.onHost { host in
+      try host.kernel.apply(.addAddress(AddressSpec("fd00:6:1::/128", on: "vx0", .host)))
+      return try variants.map { tables in
+        try host.kernel.apply(.setTunnelTables(tables))
+        return try host.kernel.tunnelDigest(of: "vx0", neighboursOn: "vx0")
+      }
+    }
+    #expect(found == variants.map(TunnelDigest.init(of:)))
+    #expect(Set(found.map(\.sum)).count == found.count)
+  }
+
   @Test func `IPv6 tunnel tables are set, and setting them again changes nothing`() throws {
     let (again, empty) = try Self.onHost { host in
       var wanted = TunnelTables(of: "vx0")
