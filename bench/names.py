@@ -45,7 +45,7 @@ class Names:
                     present += 1
                     results.run([self.job("names-fill", "ADD", kind, present)], keep=False)
                 guest = MEMBERS[-1] + 1
-                jobs = [self.job(f"{verb}-{kind}-{members}", verb, kind, guest) for verb in ("ADD", "DEL")]
+                jobs = [self.job(f"names-{verb}-{kind}-{members}", verb, kind, guest) for verb in ("ADD", "DEL")]
                 results.run(jobs * 2, keep=False)
                 results.run(jobs * ROUNDS)
 
@@ -57,7 +57,7 @@ class NamesReport:
         self.results = results
 
     def milliseconds(self, verb, kind, members):
-        return self.results.median(f"{verb}-{kind}-{members}", "ours") / 1000
+        return self.results.median(f"names-{verb}-{kind}-{members}", "ours") / 1000
 
     def growth(self, verb, kind, members):
         return self.milliseconds(verb, kind, members) / self.milliseconds(verb, kind, MEMBERS[0])

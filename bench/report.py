@@ -79,7 +79,8 @@ class Report:
             mine = [self.value(f"IPAM-{verb}-{size}", "ours") for size in (large, small)]
             yield f"IPAM {verb} at {large:,} leases / at {small}", mine[0] / mine[1], 1.5
         peak = max(self.value(f"memory-{what}", "ours") for what in ("ADD", "IPAM", "DEL", "VERSION"))
-        yield "peak memory in MiB", peak / 1024, 4
+        yield "peak memory of bridge and IPAM in MiB", peak / 1024, 4
+        yield "peak memory of dns-hosts, 1,000 members, in MiB", self.value("memory-names", "ours") / 1024, 4
         plugins = [size for name, size in self.executables.items() if name != "swift-cni-dynamic"]
         yield "largest plugin in MB", max(plugins) / 1e6, 2.5
         yield f"all {len(plugins)} plugins and swift-cni-dynamic in MB", sum(self.executables.values()) / 1e6, 35
