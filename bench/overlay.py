@@ -44,7 +44,7 @@ class OverlayResults:
 
     def packet_ratios(self, who, mode):
         """Returns the ratios of bits and of connections to the manual VXLAN."""
-        return [mine / byHand for mine, byHand in zip(self.packets[who, mode], self.packets["hand", mode])]
+        return [mine / by_hand for mine, by_hand in zip(self.packets[who, mode], self.packets["hand", mode])]
 
 
 def config(mode, control, **keys):

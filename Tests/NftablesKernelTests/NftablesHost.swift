@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import Linux
@@ -121,4 +122,17 @@ func refusal(_ body: () throws -> Void) -> KernelError? {
     try body()
     return nil
   } catch let error as KernelError { return error } catch { return KernelError("\(error)", errno: .none, reason: "") }
+}
+
+/// Adds and removes each rule set ten times, each in a thread of its own; returns those that were not complete once.
+func addAndRemoveAtOnce(_ ruleSets: [RuleSet]) throws -> [String] {
+  try atOnce(ruleSets.count, workers: ruleSets.count) { (index) -> String? in
+    let ruleSet = ruleSets[index], backend = NftablesBackend()
+    for _ in 0..<10 {
+      try backend.add(ruleSet)
+      if try !backend.missing(from: ruleSet).isEmpty { return "\(ruleSet.owner): missing" }
+      try backend.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: ruleSet.rules)
+    }
+    return nil
+  }.compactMap { try $0.get() }
 }

@@ -143,17 +143,7 @@ extension NftablesTests {
       }
       let (before, failures, after) = try onHost {
         let before = try ruleset()
-        let results = atOnce(ruleSets.count, workers: ruleSets.count) { (index) -> String? in
-          let ruleSet = ruleSets[index]
-          let backend = NftablesBackend()
-          for _ in 0..<10 {
-            try backend.add(ruleSet)
-            if try !backend.missing(from: ruleSet).isEmpty { return "\(ruleSet.owner): missing" }
-            try backend.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: ruleSet.rules)
-          }
-          return nil
-        }
-        return (before, try results.compactMap { try $0.get() }, try ruleset())
+        return (before, try addAndRemoveAtOnce(ruleSets), try ruleset())
       }
       #expect(failures == [])
       #expect(after == before)

@@ -138,17 +138,7 @@ extension NftablesTests {
       let (alone, failures, after) = try onHost {
         try NftablesBackend().add(kept)
         let alone = try ruleset()
-        let results = atOnce(ruleSets.count, workers: ruleSets.count) { (index) -> String? in
-          let ruleSet = ruleSets[index]
-          let backend = NftablesBackend()
-          for _ in 0..<10 {
-            try backend.add(ruleSet)
-            if try !backend.missing(from: ruleSet).isEmpty { return "\(ruleSet.owner): missing" }
-            try backend.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: ruleSet.rules)
-          }
-          return nil
-        }
-        return (alone, try results.compactMap { try $0.get() }, try ruleset())
+        return (alone, try addAndRemoveAtOnce(ruleSets), try ruleset())
       }
       #expect(failures == [])
       #expect(after == alone)
