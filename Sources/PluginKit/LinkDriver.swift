@@ -26,8 +26,11 @@ public protocol LinkDriver {
   func settings(_ input: Input, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> Settings
 
   /// Reads the present state of the host, without changing anything.
+  ///
+  /// - Parameter families: those of the addresses, both if they are not known yet: what only one needs is not read for the
+  ///   other.
   func readHostState<K: Kernel & ~Copyable>(
-    _ settings: Settings, owner: AttachmentID, at kernel: inout K
+    _ settings: Settings, owner: AttachmentID, families: Set<IPFamily>, at kernel: inout K
   ) throws(KernelError) -> HostState
 
   /// Computes all changes and the result from the host state, without access to the kernel.

@@ -38,7 +38,7 @@ extension MainPlugin where Host: ~Copyable {
     let previous = call.previous ?? AddResult()
     let peerPath = peer(call.config)?.path
     let part = previous.entries(of: call.owner.interface, peerPath: peerPath)
-    let plan = try plan(call, settings, try readHostState(call, settings, at: &kernel), part)
+    let plan = try plan(call, settings, try readHostState(call, settings, part, at: &kernel), part)
     do throws(KernelError) {
       var found: [String] = []
       let foreign = try ForeignAttachment(of: call.owner, Driver.linkKind, previous, on: &kernel)

@@ -115,7 +115,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
     for _ in 0..<10 {
       try convertingErrors { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
       let hostState =
-        if let before { before.hostState } else { try readHostState(call, settings, at: &transaction.kernel) }
+        if let before { before.hostState } else { try readHostState(call, settings, addresses, at: &transaction.kernel) }
       try checkKernelHasIPv6(addresses, on: &transaction.kernel)
       let plan = try plan(call, settings, hostState, addresses)
       if !hasWaited, wait(for: plan.waits, in: &transaction) {
@@ -189,9 +189,11 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
   }
 
   func readHostState(
-    _ call: Call<Config>, _ settings: Driver.Settings, at kernel: inout Host
+    _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult, at kernel: inout Host
   ) throws(CNIError) -> Driver.HostState {
-    try convertingErrors { () throws(KernelError) in try driver.readHostState(settings, owner: call.owner, at: &kernel)
+    let families: Set<IPFamily> = addresses.ips.isEmpty ? [.v4, .v6] : Set(addresses.ips.map { $0.address.family })
+    return try convertingErrors { () throws(KernelError) in
+      try driver.readHostState(settings, owner: call.owner, families: families, at: &kernel)
     }
   }
 

@@ -70,7 +70,7 @@ struct BridgeDriver: LinkDriver {
   }
 
   func readHostState<K: Kernel & ~Copyable>(
-    _ settings: BridgeSettings, owner: AttachmentID, at kernel: inout K
+    _ settings: BridgeSettings, owner: AttachmentID, families: Set<IPFamily>, at kernel: inout K
   ) throws(KernelError) -> BridgeHostState {
     let bridge = try kernel.link(settings.bridge, on: .host)
     let gateway = settings.gatewayLink == settings.bridge ? bridge : try kernel.link(settings.gatewayLink, on: .host)
@@ -81,7 +81,9 @@ struct BridgeDriver: LinkDriver {
     var hostState = BridgeHostState(
       bridge: bridge, gatewayAddresses: addresses, uplinkMTU: uplink?.mtu,
       peers: try peers(of: settings, on: owner.network, at: &kernel), gatewayMAC: gateway?.mac ?? .random())
-    if settings.isGateway, settings.forwards { hostState.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
+    if settings.isGateway, settings.forwards, families.contains(.v6) {
+      hostState.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes()
+    }
     if settings.isGateway, settings.forceAddress, let bridge, !bridge.isOurs {
       hostState.isReferenceBridge = try kernel.isReferenceBridge(bridge)
     }

@@ -49,7 +49,7 @@ struct DummyDriver: LinkDriver {
 
   /// The MAC address of the link if it exists, else a random one.
   func readHostState<K: Kernel & ~Copyable>(
-    _ settings: DummySettings, owner: AttachmentID, at kernel: inout K
+    _ settings: DummySettings, owner: AttachmentID, families: Set<IPFamily>, at kernel: inout K
   ) throws(KernelError) -> MACAddress {
     try kernel.link(owner.interface, on: .container)?.mac ?? .random()
   }

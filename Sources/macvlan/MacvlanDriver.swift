@@ -34,10 +34,10 @@ struct MacvlanDriver: LinkDriver {
   }
 
   func readHostState<K: Kernel & ~Copyable>(
-    _ settings: MacvlanSettings, owner: AttachmentID, at kernel: inout K
+    _ settings: MacvlanSettings, owner: AttachmentID, families: Set<IPFamily>, at kernel: inout K
   ) throws(KernelError) -> MacvlanHostState {
     var hostState = MacvlanHostState(
-      childLink: try childLink.readHostState(settings.childLink, owner: owner, at: &kernel))
+      childLink: try childLink.readHostState(settings.childLink, owner: owner, families: families, at: &kernel))
     if settings.hasHostAccess, let master = hostState.childLink.master {
       hostState.access = try HostAccess.HostState(of: owner.network, over: master, at: &kernel)
     }

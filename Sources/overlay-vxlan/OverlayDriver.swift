@@ -19,7 +19,7 @@ struct OverlayDriver: LinkDriver {
   }
 
   func readHostState<K: Kernel & ~Copyable>(
-    _ settings: OverlaySettings, owner: AttachmentID, at kernel: inout K
+    _ settings: OverlaySettings, owner: AttachmentID, families: Set<IPFamily>, at kernel: inout K
   ) throws(KernelError) -> OverlayHostState {
     var hostState = try OverlayHostState(settings, of: owner.network, on: &kernel)
     hostState.addressCheck = try settings.addressCheck.resolved(on: &kernel)

@@ -31,10 +31,12 @@ struct PTPDriver: LinkDriver {
   }
 
   func readHostState<K: Kernel & ~Copyable>(
-    _ settings: PTPSettings, owner: AttachmentID, at kernel: inout K
+    _ settings: PTPSettings, owner: AttachmentID, families: Set<IPFamily>, at kernel: inout K
   ) throws(KernelError) -> PTPHostState {
     var hostState = PTPHostState()
-    if settings.forwards { hostState.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
+    if settings.forwards, families.contains(.v6) {
+      hostState.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes()
+    }
     if settings.peer == nil {
       hostState.uplinkMTU = settings.mtu == nil ? try kernel.uplink(on: .host)?.mtu : nil
     } else if let existing = try kernel.link(settings.peerEndName(owner), on: .host), existing.alias != owner.tag {

@@ -14,7 +14,7 @@ import Testing
     let call = try fixture.call(#"{"mac":"\#(mac)","ipam":{"type":"x"}\#(keys)}"#)
     let settings = try driver.settings(call.config, call.keys, call.arguments())
     var kernel = fixture.kernel
-    let hostState = try driver.readHostState(settings, owner: fixture.owner, at: &kernel)
+    let hostState = try driver.readHostState(settings, owner: fixture.owner, families: [.v4], at: &kernel)
     return try driver.plan(
       settings, hostState, owner: fixture.owner, namespacePath: "/run/netns/c1", addresses: addresses)
   }

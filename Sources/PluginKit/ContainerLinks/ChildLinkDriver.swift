@@ -16,7 +16,7 @@ public struct ChildLinkDriver<Config: ChildLinkConfig>: LinkDriver {
   }
 
   public func readHostState<K: Kernel & ~Copyable>(
-    _ settings: ChildLinkSettings, owner: AttachmentID, at kernel: inout K
+    _ settings: ChildLinkSettings, owner: AttachmentID, families: Set<IPFamily>, at kernel: inout K
   ) throws(KernelError) -> ChildLinkHostState {
     let existing = try kernel.link(owner.interface, on: .container)
     return ChildLinkHostState(
