@@ -259,9 +259,12 @@ static void add(char **arguments) {
   set_up(outside, look_up(outside, host).index, master.index);
 
   char setting[96];
-  snprintf(setting, sizeof setting, "ipv4/conf/%s/arp_notify", name);
   enter(namespace);
+  snprintf(setting, sizeof setting, "ipv4/conf/%s/arp_notify", name);
   write_setting(setting, "1");
+  // As the reference: without it the kernel's first IPv6 packets leave the link while others are measured.
+  snprintf(setting, sizeof setting, "ipv6/conf/%s/accept_dad", name);
+  write_setting(setting, "0");
   enter(home);
 
   struct link link = look_up(inside, name);
