@@ -27,8 +27,7 @@ public protocol LinkDriver {
 
   /// Reads the present state of the host, without changing anything.
   ///
-  /// - Parameter families: those of the addresses, both if they are not known yet: what only one needs is not read for the
-  ///   other.
+  /// What only one family needs is not read without it; both are given if the addresses are not known yet.
   func readHostState<K: Kernel & ~Copyable>(
     _ settings: Settings, owner: AttachmentID, families: Set<IPFamily>, at kernel: inout K
   ) throws(KernelError) -> HostState

@@ -115,7 +115,9 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
     for _ in 0..<10 {
       try convertingErrors { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
       let hostState =
-        if let before { before.hostState } else { try readHostState(call, settings, addresses, at: &transaction.kernel) }
+        if let before { before.hostState } else {
+          try readHostState(call, settings, addresses, at: &transaction.kernel)
+        }
       try checkKernelHasIPv6(addresses, on: &transaction.kernel)
       let plan = try plan(call, settings, hostState, addresses)
       if !hasWaited, wait(for: plan.waits, in: &transaction) {
