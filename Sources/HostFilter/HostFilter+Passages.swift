@@ -24,10 +24,11 @@ extension HostFilter {
       ruleSet.rules += ruleSet.passages
       return try add(iptables, ruleSet)
     }
+    try expectPeers(of: ruleSet)
     try add(nftables, ruleSet)
-    guard let passages = ruleSet.onlyPassages else { return }
     do throws(KernelError) {
-      try iptables.add(passages)
+      try addPeers(of: ruleSet)
+      if let passages = ruleSet.onlyPassages { try iptables.add(passages) }
     } catch {
       // The first error is thrown.
       try? nftables.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: ruleSet.rules)
@@ -72,7 +73,7 @@ extension HostFilter {
     ruleSet.backend = .nftables
     let passages = try ruleSet.onlyPassages.map { (passages) throws(KernelError) in try iptables.missing(from: passages)
     }
-    return try nftables.missing(from: ruleSet) + (passages ?? [])
+    return try nftables.missing(from: ruleSet) + (passages ?? []) + policiesWithoutPeers(ruleSet)
   }
 }
 

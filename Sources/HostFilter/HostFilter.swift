@@ -115,7 +115,7 @@ public struct HostFilter: PacketFilter {
   }
 
   /// The backends that may hold rules.
-  private mutating func usableBackends() throws(KernelError) -> [Backend] {
+  mutating func usableBackends() throws(KernelError) -> [Backend] {
     let hasTables = try hasLegacyTables() ? true : try nftablesHasHostTables()
     var usable: [Backend] = hasTables ? [.iptables] : []
     do throws(KernelError) {
@@ -135,6 +135,10 @@ public struct HostFilter: PacketFilter {
   // MARK: rules
 
   public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
+    try inTurn(ruleSet.role) { (filter) throws(KernelError) in try filter.addNow(ruleSet) }
+  }
+
+  private mutating func addNow(_ ruleSet: RuleSet) throws(KernelError) {
     if let old = try recordedRuleSet(of: ruleSet.owner, ruleSet.role) { try removeRecorded(old) }
     var ruleSet = ruleSet
     if !ruleSet.isForZonesOnly { ruleSet.backend = try backend(ruleSet.backend) }
@@ -157,6 +161,13 @@ public struct HostFilter: PacketFilter {
   }
 
   public mutating func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) {
+    guard role != .policies || everywhere || ruleSetFiles.exists(owner, role) else { return }
+    try inTurn(role, removing: true) { (filter) throws(KernelError) in
+      try filter.removeNow(owner, role, everywhere: everywhere)
+    }
+  }
+
+  private mutating func removeNow(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) {
     var reason: KernelError?
     switch try ruleSetFiles.content(of: owner, role) {
     case .ruleSet(let ruleSet): return try removeRecorded(ruleSet)
@@ -168,7 +179,7 @@ public struct HostFilter: PacketFilter {
     if let reason { try setAside(owner, role, reason) }
   }
 
-  private mutating func removeRecorded(_ ruleSet: RuleSet) throws(KernelError) {
+  mutating func removeRecorded(_ ruleSet: RuleSet) throws(KernelError) {
     try removeRulesAndSources(ruleSet)
     try ruleSetFiles.delete(ruleSet.owner, ruleSet.role)
   }
@@ -193,27 +204,6 @@ public struct HostFilter: PacketFilter {
 
   public func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
     try ruleSetFiles.hasRecords(except: owners, role)
-  }
-
-  public mutating func collectGarbage(
-    _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
-  ) throws(KernelError) {
-    for ruleSet in try ruleSetFiles.ruleSets(of: network, except: valid)
-    where ruleSet.role == role && !valid.contains(ruleSet.owner) {
-      try removeRecorded(ruleSet)
-    }
-    try removeBroken(on: network, role, except: valid)
-    if role == .firewall { try sweepZones() }
-    guard everywhere else { return }
-    let kept = Set(valid.map { $0.filterTag })
-    for backend in try usableBackends() {
-      try withBackend(backend) { (backend) throws(KernelError) in
-        let left = try backend.tags(role, prefix: AttachmentID.filterTagPrefix(network)).subtracting(kept)
-        for tag in left { try backend.remove(tag, role, recordedRules: nil) }
-      }
-    }
-    // The masquerade rules of the reference plugins name the addresses for the other rules, so all roles are removed together.
-    try removeReferenceRules(ReferenceRules(.network(network, except: valid), Set(PluginRole.allCases)))
   }
 
   public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
@@ -309,8 +299,8 @@ extension HostFilter {
 
   /// Searches nf_tables first: its masquerade rules name the addresses whose rules the other tables hold.
   mutating func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) {
-    // No reference plugin has rules for the roles `names` and `tunnels`.
-    guard ![[.names], [.tunnels]].contains(rules.roles) else { return }
+    // No reference plugin has rules for these roles.
+    guard ![[.names], [.tunnels], [.policies]].contains(rules.roles) else { return }
     var rules = rules
     for backend in [Backend.nftables, .iptables] {
       rules.addresses = try withBackend(backend) { (backend) throws(KernelError) in

@@ -61,6 +61,8 @@ extension NftAttribute {
   public static let setUserData = NftAttribute(13)
 
   public static let descriptionSize = NftAttribute(1)
+  public static let descriptionFields = NftAttribute(2)
+  public static let fieldLength = NftAttribute(1)
 
   public static let elementsTable = NftAttribute(1)
   public static let elementsSet = NftAttribute(2)
@@ -141,6 +143,8 @@ extension NftAttribute {
 
   public static let counterBytes = NftAttribute(1)
   public static let counterPackets = NftAttribute(2)
+
+  public static let logGroup = NftAttribute(1)
 
   public static let extensionName = NftAttribute(1)
   public static let extensionRevision = NftAttribute(2)

@@ -278,7 +278,9 @@ public struct LiveKernel<HostFilter: PacketFilter>: ~Copyable, Kernel {
 
   private mutating func changeRules(_ change: Change) throws(KernelError) {
     switch change {
-    case .addRules(let ruleSet): try filter.add(ruleSet)
+    case .addRules(let ruleSet):
+      try filter.add(ruleSet)
+      try findNetworks(namedBy: ruleSet)
     case .setRules(let ruleSet): try filter.set(ruleSet)
     case .updateRules(let old, let new): try filter.set(new, after: old)
     case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)

@@ -9,6 +9,9 @@ struct AnonymousSet: Equatable {
   var keys: [[UInt8]]
   /// Whether every second key ends an interval that the one before it begins.
   var isInterval = false
+  /// In a set of concatenated intervals: for each key, where its interval ends, and the length of each field.
+  var ends: [[UInt8]] = []
+  var fieldLengths: [UInt32] = []
   /// What nft notes about the key for printing: its byte order, and the expression that loads it.
   var userData: [UInt8]
 
@@ -38,6 +41,25 @@ struct AnonymousSet: Equatable {
         + SetUserData.loaded(meta: direction == .incoming ? NftCode.inName : NftCode.outName))
   }
 
+  /// Ports with their protocols; with ranges, a set of intervals, which is slower.
+  static func ports(_ spans: [PortSpan]) -> AnonymousSet {
+    let keys = { (bound: (PortSpan) -> UInt16) in
+      spans.map { span in
+        ([Field.transport(span.transport ?? .tcp), .port(bound(span))] as [Field]).bytes
+      }
+    }
+    let kinds = [Field.Kind.transport, .port]
+    var set = AnonymousSet(
+      type: kinds.number, keys: keys { $0.ports.lowerBound }, userData: SetUserData.key(.none))
+    if !spans.allSatisfy({ $0.ports.count == 1 }) {
+      set.ends = keys { $0.ports.upperBound }
+      set.fieldLengths = kinds.map { UInt32($0.byteCount) }
+      set.userData += SetUserData.mergingElements
+    }
+    set.userData += SetUserData.concatenatedKey
+    return set
+  }
+
   static let neighbourDiscovery = AnonymousSet(
     type: icmpTypeType, keys: [[135], [136]],
     userData: SetUserData.key(.network) + SetUserData.loaded(header: 14, field: 1))
@@ -57,11 +79,18 @@ extension AnonymousSet {
     var declaration = NftAttributes()
     declaration.put(.setTable, Table.bareName)
     declaration.put(.setName, Self.name)
-    declaration.put(.setFlags, UInt32(isInterval ? 0b111 : 0b011))  // NFT_SET_ANONYMOUS, _CONSTANT, _INTERVAL
+    // NFT_SET_ANONYMOUS, _CONSTANT, _INTERVAL, _CONCAT
+    declaration.put(.setFlags, UInt32(isInterval ? 0b111 : ends.isEmpty ? 0b011 : 0b1000_0111))
     declaration.put(.setKeyType, type)
     declaration.put(.setKeyLength, UInt32(keys[0].count))
     declaration.put(.setID, number)
-    declaration.nest(.setDescription) { $0.put(.descriptionSize, UInt32(keys.count)) }
+    declaration.nest(.setDescription) {
+      $0.put(.descriptionSize, UInt32(keys.count))
+      guard !ends.isEmpty else { return }
+      $0.nest(.descriptionFields) {
+        for length in fieldLengths { $0.nest(.listElement) { $0.put(.fieldLength, length) } }
+      }
+    }
     declaration.put(.setUserData, userData)
     var elements = NftAttributes()
     elements.put(.elementsTable, Table.bareName)
@@ -72,6 +101,7 @@ extension AnonymousSet {
         $0.nest(NftAttribute(UInt16(index + 1))) {
           if isInterval, index % 2 == 1 { $0.put(.elementFlags, UInt32(1)) }  // NFT_SET_ELEM_INTERVAL_END
           $0.nest(.elementKey) { $0.put(.value, key) }
+          if !ends.isEmpty { $0.nest(.elementKeyEnd) { $0.put(.value, ends[index]) } }
         }
       }
     }

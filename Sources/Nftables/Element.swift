@@ -112,6 +112,8 @@ struct SharedChain: Equatable {
   var rules: [NftRule]
   /// Further chains, with rules, that are created and deleted together with this chain.
   var companions: [Companion] = []
+  /// Sets that exist as long as the chain.
+  var sets: [SetSpec] = []
   /// Elements that lead packets into the chain, beside those of the owners; their comment is the chain's name.
   var entryElements: [Element] = []
 
@@ -126,14 +128,16 @@ struct SharedChain: Equatable {
   /// Changes that create the chain, or replace its rules if it exists.
   var declaration: [RulesetChange] {
     let chains = companions + [Companion(name: name, rules: rules)]
-    return chains.flatMap { chain in
-      [.addChain(.inet, chain.name), .flushChain(.inet, chain.name)]
-        + chain.rules.map { .addRule(.inet, chain.name, $0) }
-    } + entryElements.map { .addElement($0) }
+    return sets.map { .addSet($0) }
+      + chains.flatMap { chain in
+        [.addChain(.inet, chain.name), .flushChain(.inet, chain.name)]
+          + chain.rules.map { .addRule(.inet, chain.name, $0) }
+      } + entryElements.map { .addElement($0) }
   }
 
   /// Changes that fail if an owner still needs the chain.
   var deletion: [RulesetChange] {
     entryElements.map { .deleteElement($0) } + ([name] + companions.map { $0.name }).map { .deleteChain(.inet, $0) }
+      + sets.map { .deleteSet($0) }
   }
 }

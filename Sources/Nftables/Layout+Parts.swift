@@ -13,6 +13,8 @@ extension Layout {
     /// Isolation and admission.
     case forwarding
     case tunnels
+    /// What containers may connect to.
+    case policies
     /// The whole table `bridge swift_cni`.
     case guards
 
@@ -35,6 +37,7 @@ extension Layout {
       case .nameServers: "input"
       case .forwarding: "forward"
       case .tunnels: "\(tunnelPrefix)input"
+      case .policies: "policies"
       }
     }
 

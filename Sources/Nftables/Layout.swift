@@ -17,6 +17,7 @@ import PacketFilter
 /// - `vtep_input`, type filter, priority -150: restricts the UDP ports of this host's VXLAN devices to packets from other
 ///   hosts.
 /// - `vtep_forward`, type filter, priority -150: drops what containers send to such ports of other hosts.
+/// - `policies`, type filter, priority -10: connections of containers that have a policy.
 /// - `anchor`: empty; every owner has an element that leads to it.
 ///
 /// In family `bridge`, for guarded sources only: `prerouting`, priority -300, and `check` for hardware addresses,
@@ -59,6 +60,11 @@ enum Layout {
     SetSpec(.guards, "sources\(family.digit)", key: [.interface, family == .v4 ? .v4 : .v6])
   }
 
+  /// The link of one container alone: chain that limits which connections it opens.
+  static let limitedLinks = SetSpec(.policies, "limited_links", key: [.interface], value: .verdict)
+  /// One element for each owner and label or network that it has or names; keys are hashes.
+  static let peerUsers = SetSpec(.policies, "peer_users", key: [.interface], value: .verdict)
+
   /// The roles that may isolate bridges.
   static let isolating = [PluginRole.network, .firewall]
 
@@ -73,7 +79,7 @@ enum Layout {
   }
 
   static var sets: [SetSpec] {
-    [owners, servers, tunnels, openTunnels, tunnelOwners]
+    [owners, servers, tunnels, openTunnels, tunnelOwners, limitedLinks, peerUsers]
       + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
       + IPFamily.allCases.flatMap { FamilySets($0).all } + [guarded, allowed, frameOwners, addressed]
       + IPFamily.allCases.map(sources)
@@ -171,6 +177,15 @@ enum Layout {
           + isolating.flatMap { role -> [NftRule] in
             [[.verdict([.link(.outgoing)], entering(role))], [.verdict([.link(.incoming)], leaving(role))]]
           } + each.flatMap { $0.admissions }),
+      Chain(
+        part: .policies, name: Part.policies.mainChain, hook: Hook(.filter, .forward, -10),
+        rules: [[.established, .accept], [.verdict([.link(.incoming)], limitedLinks)]]
+          + each.flatMap { sets -> [NftRule] in
+            [
+              [.verdict([.link(.incoming), .address(.source, sets.family)], sets.limitedOut)],
+              [.verdict([.link(.outgoing), .address(.destination, sets.family)], sets.limitedIn)],
+            ]
+          }),
     ] + tunnelChains
   }
 
@@ -270,12 +285,17 @@ struct FamilySets {
   var tunnelHosts: SetSpec { named(.tunnels, "tunnel_hosts", [address, .port]) }
   /// The same, as earlier builds added them: each leads to its own chain.
   var tunnelPeers: SetSpec { named(.tunnels, "tunnel_peers", [address, .port], .verdict) }
+  /// The link and the address of a container: chain that limits which connections it takes.
+  var limitedIn: SetSpec { named(.policies, "limited_in", [.interface, address], .verdict) }
+  /// The same for connections that it opens.
+  var limitedOut: SetSpec { named(.policies, "limited_out", [.interface, address], .verdict) }
   var links: SetSpec { named(.forwarding, "links", [address, address, .transport, .port]) }
 
   var all: [SetSpec] {
     [
       ports, bound, special, boundSpecial, chained, boundChained, spares, returning, neighbours, floating,
       leavingFloat, external, masquerade, admitted, links, served, tunnelPeers, tunnelHosts,
+      limitedIn, limitedOut,
     ]
   }
 }

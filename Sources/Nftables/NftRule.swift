@@ -31,6 +31,8 @@ enum Statement: Equatable {
   case otherTransport([TransportProtocol])
   /// The destination port.
   case port(UInt16, isNot: Bool = false)
+  /// The destination port and its protocol are among these.
+  case ports([PortSpan])
   case neighbourDiscovery
   /// An IPv6 source that is `::` or link-local.
   case sourceWithoutSubnet
@@ -51,6 +53,9 @@ enum Statement: Equatable {
   case masquerade(isRandom: Bool = false)
   case markBit(UInt32)
   case setMarkBit(UInt32)
+  case counter
+  /// Sends the packet to that NFLOG group.
+  case log(group: UInt16)
   case accept
   case drop
   case returnToCaller
@@ -136,6 +141,7 @@ extension Statement {
     case .otherTransport(let transports):
       "meta l4proto != { \(transports.map { "\($0.number)" }.joined(separator: ", ")) }"
     case .port(let port, let isNot): "th dport \(isNot ? "!= " : "")\(port)"
+    case .ports(let spans): spans.nftText
     case .neighbourDiscovery: "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
     case .sourceWithoutSubnet: "ip6 saddr { ::, fe80::/10 }"
     case .arpProbe: "arp saddr ip 0.0.0.0"
@@ -157,6 +163,8 @@ extension Statement {
     case .translateDestination(let address, let port): "dnat \(address.family.word) to \(address.withPort(port))"
     case .masquerade(let isRandom): "masquerade" + (isRandom ? " fully-random" : "")
     case .setMarkBit(let mask): "meta mark set meta mark or \(mask)"
+    case .counter: "counter"
+    case .log(let group): "log group \(group)"
     case .accept: "accept"
     case .drop: "drop"
     case .returnToCaller: "return"
@@ -173,4 +181,13 @@ extension Statement {
 
 extension [Selector] {
   var text: String { map { $0.text }.joined(separator: " . ") }
+}
+
+extension [PortSpan] {
+  /// The match of these ports, each with a protocol: `tcp dport 80-90` for one.
+  fileprivate var nftText: String {
+    let pairs = map { ($0.transport?.description ?? "", $0.portsText) }
+    if count == 1 { return "\(pairs[0].0) dport \(pairs[0].1)" }
+    return "meta l4proto . th dport { \(pairs.map { "\($0.0) . \($0.1)" }.joined(separator: ", ")) }"
+  }
 }

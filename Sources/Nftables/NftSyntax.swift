@@ -54,7 +54,9 @@ enum NftSyntax {
     let bytes = Array(chain.utf8)
     let isLetter = { (byte: UInt8) in (97...122).contains(byte | 32) }
     let isPlain = bytes.allSatisfy { isLetter($0) || (48...57).contains($0) || $0 == 45 || $0 == 95 || $0 == 46 }
-    let reserved = ["masq_", "back_", "float_", "port_", "enter_", "leave_", "serve_", Layout.tunnelPrefix]
+    let reserved =
+      ["masq_", "back_", "float_", "port_", "enter_", "leave_", "serve_", "policy_", Layout.tunnelPrefix]
+      + PeerSets.prefixes
     let isOurs = reserved.contains(where: chain.hasPrefix) || Layout.chains(.inet).contains { $0.name == chain }
     guard let first = bytes.first, isLetter(first), isPlain, bytes.count <= 63, !isOurs else {
       throw KernelError(

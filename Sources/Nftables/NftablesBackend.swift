@@ -193,7 +193,7 @@ extension NftablesBackend {
       return try ReferenceSearch(selection, in: socket).chains.contains { $0.table.family == 7 }
     case .isolate(let isolation) where isolation.reach == .outside:
       return try socket.has(ForeignChain(table: .ip(.v4, "filter"), name: ReferenceNames.isolationChain))
-    case .isolate, .link, .float, .serve, .guardAddresses, .guardTunnel, .pass, .trust: return false
+    case .isolate, .link, .float, .serve, .guardAddresses, .guardTunnel, .pass, .trust, .limit, .join: return false
     }
   }
 }

@@ -39,6 +39,8 @@ struct NftablesPlan: Equatable {
     case .float(let floating): plan.float(floating, owner)
     case .admit(let admission): try plan.admit(admission, owner)
     case .serve(let service): try plan.serve(service, owner)
+    case .limit(let policy): try plan.limit(policy, owner)
+    case .join(let membership): try plan.join(membership, owner)
     case .trust: break  // sources are in firewalld, not in a table
     case .pass: break  // no table can accept what another one drops
     }

@@ -17,7 +17,7 @@ enum PresentRuleset {
   ) throws(KernelError) -> [Element] {
     var elements: [Element] = []
     for table in Table.allCases where try socket.uses(of: table.anchor, table) != nil {
-      for set in Layout.sets(table) {
+      for set in try Layout.sets(table) + (table == .inet ? PeerSets.all(in: socket) : []) {
         elements += try socket.elements(of: set).filter { fits($0.comment) }.compactMap { Element($0, in: set) }
       }
     }
@@ -65,7 +65,9 @@ enum PresentRuleset {
   /// The kernel's use counts select them. If a chain is needed after all, the kernel refuses to delete it.
   static func unusedChainDeletions(in socket: borrowing RulesetSocket) throws(KernelError) -> [[RulesetChange]] {
     let fixed = Set(Layout.chains(.inet).map { $0.name })
-    let chains = try socket.chains(.inet).filter { !fixed.contains($0.name) && !isCompanion($0.name) }
+    let all = try socket.chains(.inet).filter { !fixed.contains($0.name) && !isCompanion($0.name) }
+    // Chains of policies look up the sets of peers, so they go first.
+    let chains = all.filter { PeerSets.sets(of: $0.name).isEmpty } + all.filter { !PeerSets.sets(of: $0.name).isEmpty }
     var deletions: [[RulesetChange]] = []
     var dumps = Dumps()
     for chain in chains {
@@ -76,7 +78,9 @@ enum PresentRuleset {
       let entryElements = hasEntryElements ? try entryElements(of: chain.name, in: socket, &dumps) : []
       guard jumps <= entryElements.count(where: { $0.value == .jump(chain.name) }) else { continue }
       let names = [chain.name] + [companion].compactMap { $0 }
-      deletions.append(entryElements.map { .deleteElement($0) } + names.map { .deleteChain(.inet, $0) })
+      deletions.append(
+        entryElements.map { .deleteElement($0) } + names.map { .deleteChain(.inet, $0) }
+          + PeerSets.sets(of: chain.name).map { .deleteSet($0) })
     }
     return deletions
   }

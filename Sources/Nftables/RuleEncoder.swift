@@ -44,6 +44,7 @@ struct RuleEncoder {
     case .port(let port, let isNot):
       load(.port, into: NftCode.register)
       expressions.compare(Field.port(port).bytes, isNot ? .notEqual : .equal)
+    case .ports(let spans): match(spans)
     case .neighbourDiscovery: matchNeighbourDiscovery()
     case .sourceWithoutSubnet:
       load([.address(.source, .v6)])
@@ -86,6 +87,12 @@ struct RuleEncoder {
       // NF_NAT_RANGE_PROTO_RANDOM_FULLY
       expressions.put("masq") { if isRandom { $0.put(.masqueradeFlags, UInt32(1 << 4)) } }
     case .setMarkBit(let mask): setMarkBit(mask)
+    case .counter:
+      expressions.put("counter") {
+        $0.put(.counterBytes, [UInt8](repeating: 0, count: 8))
+        $0.put(.counterPackets, [UInt8](repeating: 0, count: 8))
+      }
+    case .log(let group): expressions.put("log") { $0.put(.logGroup, Field.port(group).bytes) }
     case .accept: expressions.decide(NftCode.accept)
     case .drop: expressions.decide(NftCode.drop)
     case .returnToCaller: expressions.decide(NftCode.returnToCaller)
@@ -129,15 +136,20 @@ extension RuleEncoder {
   private mutating func match(_ direction: Direction, _ groups: ClosedRange<Int>) {
     expressions.load(meta: direction == .incoming ? NftCode.inGroup : NftCode.outGroup)
     guard groups.count > 1 else { return expressions.compare(number(UInt32(groups.lowerBound))) }
+    toNetworkOrder(length: 4, size: 4)
+    expressions.compare(number(UInt32(groups.lowerBound).bigEndian), .atLeast)
+    expressions.compare(number(UInt32(groups.upperBound).bigEndian), .atMost)
+  }
+
+  /// Turns the first register's numbers of `size` bytes to network byte order.
+  private mutating func toNetworkOrder(length: UInt32, size: UInt32) {
     expressions.put("byteorder") {
       $0.put(.byteOrderSource, NftCode.register)
       $0.put(.byteOrderTarget, NftCode.register)
       $0.put(.byteOrderOperation, UInt32(1))  // NFT_BYTEORDER_HTON
-      $0.put(.byteOrderLength, UInt32(4))
-      $0.put(.byteOrderSize, UInt32(4))
+      $0.put(.byteOrderLength, length)
+      $0.put(.byteOrderSize, size)
     }
-    expressions.compare(number(UInt32(groups.lowerBound).bigEndian), .atLeast)
-    expressions.compare(number(UInt32(groups.upperBound).bigEndian), .atMost)
   }
 
   /// Compares whole bytes of the address if the prefix ends with a byte, as nft does.
@@ -151,6 +163,23 @@ extension RuleEncoder {
       expressions.mask(bytes.indices.map { UInt8(truncatingIfNeeded: 0xFF00 >> min(8, max(0, length - 8 * $0))) })
     }
     expressions.compare(Array(bytes.prefix(count)))
+  }
+
+  /// One span is compared, as nft does for `tcp dport 80-90`; several are looked up.
+  private mutating func match(_ spans: [PortSpan]) {
+    guard spans.count == 1, let transport = spans[0].transport else {
+      expressions.load(meta: NftCode.transport)
+      // As nft does for intervals, though a number of one byte has no order.
+      if spans.contains(where: { $0.ports.count > 1 }) { toNetworkOrder(length: 1, size: 2) }
+      load(.port, into: NftCode.register(at: 4))
+      return lookUp(.ports(spans), isNot: false)
+    }
+    needTransport(transport.number)
+    load(.port, into: NftCode.register)
+    let (first, last) = (spans[0].ports.lowerBound, spans[0].ports.upperBound)
+    guard first < last else { return expressions.compare(Field.port(first).bytes) }
+    expressions.compare(Field.port(first).bytes, .atLeast)
+    expressions.compare(Field.port(last).bytes, .atMost)
   }
 
   private mutating func matchNeighbourDiscovery() {

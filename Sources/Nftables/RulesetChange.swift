@@ -6,7 +6,7 @@ enum RulesetChange: Equatable {
   case addTable(Table)
   case deleteTable(Table)
   case addSet(SetSpec)
-  /// Fails if the set has elements or a rule looks it up.
+  /// Fails if a rule looks up the set, or if it has elements and is not one of `PeerSets`.
   case deleteSet(SetSpec)
   case addChain(Table, String, Layout.Hook? = nil)
   /// Deletes all rules of the chain.
@@ -76,7 +76,8 @@ struct ChangeMessages {
     case .addSet(let set):
       lastSetNumber += 1
       put(.newSet, create, set.table) { [lastSetNumber] in set.put(&$0, number: lastSetNumber) }
-    case .deleteSet(let set): put(.deleteSet, NftMessage.Flags.nonRecursive, set.table) { $0.put(.setName, set.name) }
+    case .deleteSet(let set):
+      put(.deleteSet, set.isOfPeers ? 0 : NftMessage.Flags.nonRecursive, set.table) { $0.put(.setName, set.name) }
     case .addChain(let table, let chain, let hook):
       put(.newChain, create, table) {
         $0.put(.chainName, chain)
@@ -191,7 +192,7 @@ private func commentData(_ text: String) -> [UInt8] {
 
 extension [Field.Kind] {
   /// nft's number for the type; six bits for each field of a concatenation.
-  fileprivate var number: UInt32 { reduce(0) { $0 << 6 | $1.number } }
+  var number: UInt32 { reduce(0) { $0 << 6 | $1.number } }
 
   /// The bytes of a value; in a concatenation, each component is padded to a multiple of four bytes.
   fileprivate var byteCount: Int { count == 1 ? self[0].byteCount : reduce(0) { $0 + ($1.byteCount + 3) & ~3 } }

@@ -35,9 +35,10 @@ extension RulesetSocket {
       if uses == chain.idleUses, !kept.contains(chain.name) { idle.append(chain) } else { used.insert(chain.name) }
     }
     do throws(KernelError) {
-      if !idle.isEmpty { try carryOut(idle.flatMap { $0.deletion }, doing: "remove unused chains and sets") }
+      // The rules of later chains look up sets of earlier ones.
+      if !idle.isEmpty { try carryOut(idle.reversed().flatMap { $0.deletion }, doing: "remove unused chains and sets") }
     } catch  where error.errno.isOne(of: .EBUSY, .ENOENT) {
-      for chain in idle { try clear(chain.deletion) }
+      for chain in idle.reversed() { try clear(chain.deletion) }
     }
     return used
   }

@@ -44,6 +44,14 @@ public struct GuardedFilter<Base: PacketFilter>: PacketFilter {
     try base.removeReferenceRules(of: owner, role, addresses: addresses, zone: zone)
   }
 
+  public func unknownNetworks(of ruleSet: RuleSet) throws(KernelError) -> [NetworkName] {
+    try base.unknownNetworks(of: ruleSet)
+  }
+
+  public mutating func note(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) {
+    if !isReadOnly { try base.note(links, of: network) }
+  }
+
   public mutating func collectGarbage(
     _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
   ) throws(KernelError) {

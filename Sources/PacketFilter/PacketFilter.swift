@@ -70,6 +70,12 @@ public protocol FilterBackend: AnyObject {
   /// - Throws: what is missing.
   func probe() throws(KernelError)
 
+  /// The links that policies take for that network's; `nil` if no policy names it.
+  func links(of network: NetworkName) throws(KernelError) -> [InterfaceName]?
+
+  /// Replaces these links. No-op if no policy names the network.
+  func setLinks(_ links: [InterfaceName], of network: NetworkName) throws(KernelError)
+
   /// Removes the rules that the reference plugins made. No-op if there are none.
   ///
   /// - Returns: the containers' addresses: the known ones and those found in rules.
@@ -88,6 +94,9 @@ extension FilterBackend {
   public func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
     ruleSet.rules.map { "# \(ruleSet.owner.filterTag): add \($0)" }
   }
+
+  public func links(of network: NetworkName) throws(KernelError) -> [InterfaceName]? { nil }
+  public func setLinks(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) {}
 
   public func removeReferenceRules(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
   public func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) -> Bool { false }
@@ -188,6 +197,12 @@ public protocol PacketFilter {
   /// All recorded rule sets of that network except those of `kept`, whose records are not read.
   mutating func ruleSets(of network: NetworkName, except kept: Set<AttachmentID>) throws(KernelError) -> [RuleSet]
 
+  /// The networks that the rule set's policies name and whose links nobody has looked for.
+  func unknownNetworks(of ruleSet: RuleSet) throws(KernelError) -> [NetworkName]
+
+  /// Adds links of a network that policies name; it counts as known then. No-op if no policy names it.
+  mutating func note(_ links: [InterfaceName], of network: NetworkName) throws(KernelError)
+
   /// Removes that role's rules of all attachments of the network except `valid`.
   mutating func collectGarbage(
     _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
@@ -218,6 +233,8 @@ extension PacketFilter {
   public mutating func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) throws(KernelError)
     -> Bool
   { false }
+  public func unknownNetworks(of ruleSet: RuleSet) throws(KernelError) -> [NetworkName] { [] }
+  public mutating func note(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) {}
   public mutating func set(_ ruleSet: RuleSet) throws(KernelError) { try add(ruleSet) }
   public mutating func set(_ ruleSet: RuleSet, after old: RuleSet) throws(KernelError) { try set(ruleSet) }
   public func firewalldUnavailableReason() -> KernelError? { NoFirewalld().unavailableReason() }

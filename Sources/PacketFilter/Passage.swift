@@ -57,7 +57,7 @@ extension Rule {
       Passage(
         admission.network?.subnet.network ?? IPPrefix(host: admission.address), .outbound,
         link: admission.network?.link, adminChain: RuleSet.defaultAdminChain)
-    case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .trust: nil
+    case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .trust, .limit, .join: nil
     }
   }
 }

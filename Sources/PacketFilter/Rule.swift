@@ -14,6 +14,8 @@ public enum Rule: Equatable, Sendable {
   case serve(NameService)
   case pass(Passage)
   case trust(ZoneSource)
+  case limit(Policy)
+  case join(Membership)
 }
 
 /// Masquerades what a container sends to the outside: the packets get an address of the host.
@@ -252,6 +254,8 @@ extension Rule: CustomStringConvertible {
     case .admit(let admission): "admission of \(admission.address)"
     case .pass(let passage): "passage of \(passage.subnet) through the host's chain FORWARD"
     case .trust(let source): "\(source)"
+    case .limit(let policy): "policy of \(policy.addresses.map { $0.description }.joined(separator: ", "))"
+    case .join(let member): "labels \(member.labels.map { $0.description }.joined(separator: ", "))"
     case .serve(let service): "name service at \(service.address) for \(service.bridge)"
     }
   }

@@ -49,6 +49,8 @@ public enum PluginRole: String, CaseIterable, Sendable, CustomStringConvertible 
   case firewall
   /// Rules of `dns-hosts`.
   case names
+  /// Policies and labels: always in nf_tables, in addition to the backend of the other rules.
+  case policies
 
   public var description: String { rawValue }
 }
@@ -117,7 +119,7 @@ extension RuleSet: JSONReadable {
       interface: try json.required("interface").parsed())
     let role = try json.required("part")
     guard let pluginRole = PluginRole(rawValue: try role.text()) else {
-      throw role.refusal("network, guards, tunnels, ports, firewall or names")
+      throw role.refusal("network, guards, tunnels, ports, firewall, names or policies")
     }
     self.init(owner, pluginRole, try json.objects("rules") ?? [], backend: try json.parsed("backend"))
     containerName = try json.text("name")
@@ -141,6 +143,8 @@ extension Rule: JSONReadable {
     case .serve(let rule): .object(["serve": rule.json])
     case .pass(let rule): .object(["pass": rule.json])
     case .trust(let rule): .object(["trust": rule.json])
+    case .limit(let rule): .object(["limit": rule.json])
+    case .join(let rule): .object(["join": rule.json])
     }
   }
 
@@ -169,6 +173,10 @@ extension Rule: JSONReadable {
       self = .pass(rule)
     } else if let rule: ZoneSource = try json.object("trust") {
       self = .trust(rule)
+    } else if let rule: Policy = try json.object("limit") {
+      self = .limit(rule)
+    } else if let rule: Membership = try json.object("join") {
+      self = .join(rule)
     } else {
       throw json.refusal("a rule")
     }

@@ -106,7 +106,25 @@ func everyKind(_ role: PluginRole) throws -> [Rule] {
           Isolation(name("ov\(index)"), partner: name("vx\(index)"), reach: reach, separatesContainers: index == 1)))
     }
   }
-  return try rules + tunnels()
+  return try rules + tunnels() + (role == .policies ? policies() : [])
+}
+
+private func policies() throws -> [Rule] {
+  let web = Label(key: "tier", value: "web")
+  let ingress: [Policy.Permission] = try [
+    .init(.network("front"), [PortSpan(514...514), PortSpan(8000...8100, .tcp)]),
+    .init(.label(web), [PortSpan(80...90, .tcp)]),
+    .init(.prefix(prefix("192.0.2.0/25")), [PortSpan(80...80, .tcp)]), .init(.prefix(prefix("2001:db8::/32"))),
+    .init(.prefix(.everything(.v4)), [PortSpan(80...80, .tcp), PortSpan(81...81, .udp)]),
+  ]
+  var routed = Policy(of: [try address("10.1.0.4")], on: [try name("veth4")], ingress: nil, egress: [.init(.anyone)])
+  routed.ownsLinks = true
+  return try [
+    .limit(
+      Policy(
+        of: [address("10.1.0.2"), address("fd00::2")], on: [name("br0")], ingress: ingress, egress: [], logGroup: 5)),
+    .limit(routed), .join(Membership(of: [address("10.1.0.2"), address("fd00::2")], on: [name("br0")], [web])),
+  ]
 }
 
 private func tunnels() throws -> [Rule] {

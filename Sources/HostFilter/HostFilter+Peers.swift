@@ -1,0 +1,98 @@
+public import CNI
+import Linux
+public import NetTypes
+public import PacketFilter
+
+/// The links of networks that policies name: a file `peers/NETWORK` with a line for each link.
+///
+/// It exists while a policy names the network, so an ADD of a network that none names looks for one file. It is made before
+/// the policy's rules, empty, and removed after them.
+extension HostFilter {
+  private var peerDirectory: String { "\(state)/peers" }
+
+  private func path(_ network: NetworkName) -> String { "\(peerDirectory)/\(network)" }
+
+  /// The noted links; `nil` if no policy names the network.
+  private func notedLinks(of network: NetworkName) throws(KernelError) -> [InterfaceName]? {
+    try Files.readIfPresent(path(network))?.split(separator: UInt8(ascii: "\n"))
+      .compactMap { InterfaceName(String(decoding: $0, as: UTF8.self)) }
+  }
+
+  public func unknownNetworks(of ruleSet: RuleSet) throws(KernelError) -> [NetworkName] {
+    var unknown: [NetworkName] = []
+    for network in ruleSet.namedNetworks where try Files.readIfPresent(path(network))?.isEmpty == true {
+      unknown.append(network)
+    }
+    return unknown
+  }
+
+  public mutating func note(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) {
+    guard try lacks(links, of: network) else { return }
+    try inTurn(.policies) { (filter) throws(KernelError) in
+      guard try filter.lacks(links, of: network), let old = try filter.notedLinks(of: network) else { return }
+      let all = old + links.filter { !old.contains($0) }
+      // The empty line shows that the links have been looked for.
+      let lines = "\n" + all.map { "\($0)\n" }.joined()
+      try Files.replace(filter.path(network), with: Array(lines.utf8), mode: 0o600)
+      try filter.nftables.setLinks(all, of: network)
+    }
+  }
+
+  /// Whether policies name the network, and one of these links is not noted, or none has been looked for.
+  private func lacks(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) -> Bool {
+    guard let old = try notedLinks(of: network) else { return false }
+    if !links.allSatisfy(old.contains) { return true }
+    return try Files.readIfPresent(path(network))?.isEmpty == true
+  }
+
+  /// Changes policies, and files of networks, one after another: a removal forgets networks that no policy names then.
+  mutating func inTurn(
+    _ role: PluginRole, removing: Bool = false, _ change: (inout HostFilter) throws(KernelError) -> Void
+  ) throws(KernelError) {
+    guard role == .policies else { return try change(&self) }
+    let isLocked = filterLock != nil
+    try lock()
+    defer { if !isLocked { unlock() } }
+    do throws(KernelError) { try change(&self) } catch {
+      try? forgetPeers()  // report the first error
+      throw error
+    }
+    if removing { try forgetPeers() }
+  }
+
+  /// Makes the files for the networks that the rule set's policies name.
+  func expectPeers(of ruleSet: RuleSet) throws(KernelError) {
+    for network in ruleSet.namedNetworks where try notedLinks(of: network) == nil {
+      try SetAside.makeDirectory(peerDirectory, mode: 0o700)
+      try Files.replace(path(network), with: [], mode: 0o600)
+    }
+  }
+
+  /// Adds the noted links to the sets that the policies look up.
+  func addPeers(of ruleSet: RuleSet) throws(KernelError) {
+    for network in ruleSet.namedNetworks {
+      if let links = try notedLinks(of: network), !links.isEmpty { try nftables.setLinks(links, of: network) }
+    }
+  }
+
+  /// The policies of the rule set whose networks' sets lack noted links.
+  func policiesWithoutPeers(_ ruleSet: RuleSet) throws(KernelError) -> [Rule] {
+    var rules: [Rule] = []
+    for case .limit(let policy) in ruleSet.rules {
+      for network in policy.networks {
+        guard let links = try notedLinks(of: network), let present = try nftables.links(of: network) else { continue }
+        if !links.allSatisfy(present.contains) { rules.append(.limit(policy)) }
+      }
+    }
+    return rules
+  }
+
+  /// Removes the files of networks that no policy names any more.
+  private func forgetPeers() throws(KernelError) {
+    for name in try Files.list(peerDirectory) ?? [] {
+      if let network = NetworkName(name), try nftables.links(of: network) != nil { continue }
+      try Files.removeTree("\(peerDirectory)/\(name)")
+    }
+    try Files.removeEmptyDirectory(peerDirectory)
+  }
+}

@@ -1,0 +1,25 @@
+import CNI
+public import NetTypes
+public import PacketFilter
+
+extension Kernel where Self: ~Copyable {
+  /// Notes the links of networks that the rule set's policies are the first to name: the bridges of their containers.
+  ///
+  /// Later attachments of those networks note theirs themselves.
+  public mutating func findNetworks(namedBy ruleSet: RuleSet) throws(KernelError) {
+    do throws(KernelError) {
+      let unknown = try filter.unknownNetworks(of: ruleSet)
+      guard !unknown.isEmpty else { return }
+      let links = try links(kind: nil, master: nil, on: .host)
+      for network in unknown {
+        let prefix = AttachmentID.tagPrefix(network)
+        let masters = Set(links.filter { $0.alias?.hasPrefix(prefix) == true }.compactMap { $0.master })
+        let shared = links.filter { $0.alias == prefix || masters.contains($0.index) }
+        try filter.note(shared.map { $0.name }, of: network)
+      }
+    } catch {
+      try? filter.remove(ruleSet.owner, ruleSet.role, everywhere: false)  // report the first error
+      throw error
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import CNI
+import NetTypes
+import PacketFilter
+
+extension NftablesPlan {
+  /// Adds a chain for each limited direction, shared by containers with the same policy, and elements that lead to it.
+  mutating func limit(_ policy: Policy, _ owner: ElementOwner) throws(KernelError) {
+    for link in policy.links { try NftSyntax.check(name: link.description) }
+    for side in PolicySide.allCases {
+      guard let permissions = side.permissions(policy) else { continue }
+      for permission in permissions { name(permission.peer, owner) }
+      let rules = side.rules(permissions, policy)
+      let chain = SharedChain(name: NftablesPlan.chainName("policy_\(side)_", rules), rules: rules)
+      chains.append(chain)
+      for link in policy.links { lead(link, side, policy, to: chain, owner) }
+    }
+  }
+
+  private mutating func lead(
+    _ link: InterfaceName, _ side: PolicySide, _ policy: Policy, to chain: SharedChain, _ owner: ElementOwner
+  ) {
+    if side == .egress, policy.ownsLinks {
+      return add(Layout.limitedLinks, [.interface(link)], .jump(chain.name), owner)
+    }
+    for address in policy.addresses {
+      let set = side.limited(FamilySets(address.family))
+      add(set, [.interface(link), .address(address)], .jump(chain.name), owner)
+    }
+  }
+
+  /// Adds the container to the sets of its labels.
+  mutating func join(_ membership: Membership, _ owner: ElementOwner) throws(KernelError) {
+    for link in membership.links { try NftSyntax.check(name: link.description) }
+    for label in membership.labels {
+      let chain = PeerSets.chain(of: label)
+      use(chain, owner)
+      for link in membership.links {
+        for address in membership.addresses {
+          add(
+            PeerSets.members(of: chain.name, address.family), [.interface(link), .address(address)], .none, owner)
+        }
+      }
+    }
+  }
+
+  private mutating func name(_ peer: Policy.Peer, _ owner: ElementOwner) {
+    switch peer {
+    case .network(let network): use(PeerSets.chain(of: network), owner)
+    case .label(let label): use(PeerSets.chain(of: label), owner)
+    case .anyone, .prefix: break
+    }
+  }
+
+  private mutating func use(_ chain: SharedChain, _ owner: ElementOwner) {
+    if !chains.contains(chain) { chains.append(chain) }
+    let key = Field.hash(AttachmentID.shortHash("\(owner.comment) \(chain.name)"))
+    guard !elements.contains(where: { $0.set == Layout.peerUsers && $0.key == [key] }) else { return }
+    add(Layout.peerUsers, [key], .jump(chain.name), owner)
+  }
+}
+
+/// A direction of connections, seen from the container with the policy.
+private enum PolicySide: String, CaseIterable, CustomStringConvertible {
+  case ingress = "in"
+  case egress = "out"
+
+  var description: String { rawValue }
+
+  func permissions(_ policy: Policy) -> [Policy.Permission]? { self == .ingress ? policy.ingress : policy.egress }
+
+  func limited(_ sets: FamilySets) -> SetSpec { self == .ingress ? sets.limitedIn : sets.limitedOut }
+
+  /// The link and the address of the peer in a packet.
+  private var link: Direction { self == .ingress ? .incoming : .outgoing }
+  private var end: End { self == .ingress ? .source : .destination }
+
+  /// Returns for what is allowed; counts, logs and drops everything else.
+  func rules(_ permissions: [Policy.Permission], _ policy: Policy) -> [NftRule] {
+    let families = IPFamily.allCases.filter { family in policy.addresses.contains { $0.family == family } }
+    let own: NftRule = [.link(link, policy.links.map { $0.description }), .returnToCaller]
+    let allowed = permissions.byPeer.flatMap { peer, ports -> [NftRule] in
+      let matched: [Statement] = ports.isEmpty ? [] : [.ports(ports)]
+      return matches(peer, families).map { NftRule($0 + matched + [.returnToCaller]) }
+    }
+    let logged: [Statement] = policy.logGroup.map { [.log(group: $0)] } ?? []
+    return [own] + allowed + [NftRule([.counter] + logged + [.drop])]
+  }
+
+  private func matches(_ peer: Policy.Peer, _ families: [IPFamily]) -> [[Statement]] {
+    switch peer {
+    case .anyone: return [[]]
+    case .network(let network): return [[.member([.link(link)], PeerSets.links(of: PeerSets.chain(of: network).name))]]
+    case .label(let label):
+      let chain = PeerSets.chain(of: label).name
+      return families.map { family in
+        [.member([.link(link), .address(end, family)], PeerSets.members(of: chain, family))]
+      }
+    case .prefix(let prefix):
+      guard families.contains(prefix.family) else { return [] }
+      return [[prefix.length == 0 ? .family(prefix.family) : .prefix(end, prefix.network)]]
+    }
+  }
+}
+
+extension [Policy.Permission] {
+  /// Each peer once, with all ports that it may use; none stands for everything.
+  fileprivate var byPeer: [(Policy.Peer, [PortSpan])] {
+    let grouped = Dictionary(grouping: self, by: { $0.peer })
+    var seen: Set<Policy.Peer> = []
+    return map { $0.peer }.filter { seen.insert($0).inserted }.map { peer in
+      let ports = (grouped[peer] ?? []).map { $0.ports }
+      return (peer, ports.contains { $0.isEmpty } ? [] : ports.flatMap { $0 }.merged)
+    }
+  }
+}
