@@ -15,6 +15,8 @@ public enum KeyRange {
   public static let blockSize = 2...65536
   /// A bit of the packet mark.
   public static let markBit = 0...31
+  /// NFLOG groups.
+  public static let logGroup = 0...65535
   /// `bcqueuelen` of a macvlan link, in frames.
   public static let broadcastQueue = 1...Int(UInt32.max)
   /// Of `tuning`: the kernel has narrower limits for each kind of link.

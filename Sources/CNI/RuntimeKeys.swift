@@ -74,9 +74,12 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
     /// `ip_addresses`; a task may also give only a family.
     public var addresses: [RequestedAddress] = []
     public var labels: [String: String] = [:]
+    /// The task's groups.
+    public var groups: [String] = []
 
     public init(_ json: JSONReader) throws(CNIError) {
       guard let info = json["network_info"] else { return }
+      groups = try info.texts("groups") ?? []
       let requested = try info.list("ip_addresses") { (element) throws(CNIError) -> RequestedAddress? in
         try element.parsed("ip_address")
       }
@@ -166,6 +169,14 @@ extension RuntimeKeys {
   /// The container's name, if the runtime passes it.
   public func containerName(_ arguments: CNIArguments) -> String? {
     args?.cni?.name ?? args?.cni?.labels["name"] ?? args?.mesos?.labels["name"] ?? arguments["K8S_POD_NAME"]
+  }
+
+  /// The labels by which policies know the container, in order; each of a Mesos task's groups is a label `group`.
+  public var memberLabels: [Label] {
+    let labels = args?.cni.flatMap { $0.labels.isEmpty ? nil : $0.labels } ?? args?.mesos?.labels ?? [:]
+    let groups = args?.mesos?.groups ?? []
+    return Set(labels.map { Label(key: $0.key, value: $0.value) } + groups.map { Label(key: "group", value: $0) })
+      .sorted()
   }
 
   /// The name server settings of the runtime, else of the operator; `nil` if neither has any.

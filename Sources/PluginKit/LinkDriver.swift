@@ -32,6 +32,11 @@ public protocol LinkDriver {
     _ settings: Settings, owner: AttachmentID, families: Set<IPFamily>, at kernel: inout K
   ) throws(KernelError) -> HostState
 
+  /// The host's links on which packets of all containers of the network arrive: what policies take for the network.
+  ///
+  /// Empty if each container has a link of its own, or none.
+  func networkLinks(_ settings: Settings, of network: NetworkName) -> [InterfaceName]
+
   /// Computes all changes and the result from the host state, without access to the kernel.
   ///
   /// - Parameters:
@@ -60,6 +65,10 @@ public protocol LinkDriver {
 
   /// Why ADD cannot succeed now; `nil` if it can.
   func obstacle<K: Kernel & ~Copyable>(_ config: Config, on kernel: inout K) throws(KernelError) -> String?
+}
+
+extension LinkDriver {
+  public func networkLinks(_ settings: Settings, of network: NetworkName) -> [InterfaceName] { [] }
 }
 
 /// What a link takes from the previous plugin of the chain, whose result it then replaces.

@@ -137,6 +137,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
       for change in missing { try transaction.make(change) }
       call.plan(["# \(call.owner.interface) of container \(call.owner.container):"])
       for change in own where !made.contains(change) { try transaction.make(change) }
+      try noteLinks(call, settings, on: &transaction.kernel)
       return MadeAttachment(hostState: hostState, plan: plan, changedSharedLinks: exclusively)
     }
     throw CNIError(

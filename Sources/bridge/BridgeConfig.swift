@@ -36,6 +36,7 @@ struct BridgeConfig: JSONReadable, Sendable {
   let macspoofchk: Bool?
   /// Whether packets with another source IP address than the container's are dropped.
   let ipspoofchk: Bool?
+  let policy: PolicyConfig?
   /// Whether the container's bridge port learns MAC addresses.
   let macLearning: Bool?
   /// `none`, `network` or `container`.
@@ -66,6 +67,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     ipForward = try json.flag("ipForward")
     macspoofchk = try json.flag("macspoofchk")
     ipspoofchk = try json.flag("ipspoofchk")
+    policy = try json.object("policy")
     macLearning = try json.flag("macLearning")
     isolation = try json.nonEmptyText("isolation")
     isInternal = try json.flag("internal")

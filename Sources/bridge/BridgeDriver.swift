@@ -107,6 +107,8 @@ struct BridgeDriver: LinkDriver {
     }
   }
 
+  func networkLinks(_ settings: BridgeSettings, of network: NetworkName) -> [InterfaceName] { [settings.gatewayLink] }
+
   func plan(
     _ settings: BridgeSettings, _ hostState: BridgeHostState, owner: AttachmentID, namespacePath: String,
     addresses: AddResult
@@ -126,6 +128,7 @@ struct BridgeDriver: LinkDriver {
       + (try kernel.hostInterfaceRemoval(of: owner)) + [
         .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
         .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
+        .removeRules(owner, .policies, everywhere: config.map { $0.policy != nil } ?? true),
       ]
   }
 
@@ -149,6 +152,7 @@ struct BridgeDriver: LinkDriver {
     let rules: [Change] = [
       .removeStaleRules(network, .network, valid: owners, everywhere: config.wantsRules),
       .removeStaleRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
+      .removeStaleRules(network, .policies, valid: owners, everywhere: config.policy != nil),
     ]
     return try garbage + unfinishedBridges(config, on: &kernel) + rules
       + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
@@ -175,7 +179,9 @@ struct BridgeDriver: LinkDriver {
       return obstacle
     }
     if config.masquerade.isOn, let drop = try kernel.filter.drop(ofEvery: .outbound) { return drop }
-    if config.ipspoofchk == true, let obstacle = kernel.filter.obstacle(.nftables) { return obstacle }
+    if config.ipspoofchk == true || config.policy != nil, let obstacle = kernel.filter.obstacle(.nftables) {
+      return obstacle
+    }
     guard let name = config.bridge ?? BridgeSettings.defaultBridge, let link = try kernel.link(name, on: .host),
       link.kind != "bridge"
     else { return nil }

@@ -14,6 +14,7 @@ struct BridgePlanner {
   var addresses: AddResult
 
   func plan() throws(CNIError) -> AttachmentPlan {
+    try settings.policy?.check(in: owner.network)
     if let existing = hostState.bridge, existing.kind != "bridge" {
       throw CNIError(
         .invalidNetworkConfig,
@@ -93,6 +94,8 @@ struct BridgePlanner {
     var port = port(mtu: mtu)
     if let ruleSet = try ruleSet(addressing) { port.guards = [.addRules(ruleSet)] + linkProxies(ruleSet) }
     port.guards += hostState.addressCheck.changes(owner, addressing)
+    let addresses = addressing.ips.map { $0.address.address }
+    port.guards += settings.policy?.changes(owner, addresses, on: [settings.gatewayLink], settings.labels) ?? []
     return try port.changes(addressing) + (settings.isGateway ? HostGateway.containerRoutes(addressing) : [])
   }
 

@@ -33,6 +33,9 @@ struct BridgeSettings: Equatable {
   /// Whether IP forwarding is switched on, if the host is the gateway.
   var forwards: Bool
   var filter: BridgeFilter
+  var policy: PolicyConfig?
+  /// The labels by which policies know the container.
+  var labels: [Label]
   /// The container's name, if the runtime sends it.
   var containerName: String?
 
@@ -52,6 +55,8 @@ struct BridgeSettings: Equatable {
       learning: config.macLearning ?? false)
     filter = try BridgeFilter(config, keys)
     if filter.isolationMode == .container { port.isolated = true }
+    policy = try config.checkedPolicy()
+    labels = keys.memberLabels
     forwards = config.ipForward ?? true
     containerName = keys.containerName(arguments)
     vlans = try PortVLANs(config)

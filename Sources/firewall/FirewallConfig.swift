@@ -11,12 +11,14 @@ struct FirewallConfig: ChainConfig {
   let firewalldZone: String?
   /// `open`, `same-bridge` or `isolated`.
   let ingressPolicy: String?
+  let policy: PolicyConfig?
 
   init(_ json: JSONReader) throws(CNIError) {
     backend = try json.nonEmptyText("backend")
     iptablesAdminChainName = try json.nonEmptyText("iptablesAdminChainName")
     firewalldZone = try json.nonEmptyText("firewalldZone")
     ingressPolicy = try json.nonEmptyText("ingressPolicy")
+    policy = try json.object("policy")
   }
 }
 
@@ -37,7 +39,10 @@ struct FirewallSettings: Equatable {
   var zone: FirewalldZone
   /// The iptables chain to which packets jump before our rules; nftables has no such chain.
   var adminChain: String
-  var policy: IngressPolicy
+  var ingressPolicy: IngressPolicy
+  var policy: PolicyConfig?
+  /// The container's labels.
+  var labels: [Label] = []
 
   static let defaultAdminChain = "CNI-ADMIN"
 
@@ -63,7 +68,15 @@ struct FirewallSettings: Equatable {
       let policies = IngressPolicy.allCases.map { $0.rawValue }.joined(separator: ", ")
       throw CNIError(.invalidNetworkConfig, "key \"ingressPolicy\": \"\(text)\": want one of \(policies)")
     }
-    self.policy = policy
+    ingressPolicy = policy
+    self.policy = config.policy
+  }
+
+  /// - Throws: as `init(_:)`.
+  init(_ call: Call<FirewallConfig>) throws(CNIError) {
+    try self.init(call.config)
+    labels = call.keys.memberLabels
+    try policy?.check(in: call.owner.network)
   }
 
   private static func backend(_ text: String?) throws(CNIError) -> Backend? {

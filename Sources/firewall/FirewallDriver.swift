@@ -8,11 +8,12 @@ import PluginKit
 struct FirewallDriver: ChainDriver {
   static let name = "firewall"
 
-  func settings(_ call: Call<FirewallConfig>) throws(CNIError) -> FirewallSettings { try FirewallSettings(call.config) }
+  func settings(_ call: Call<FirewallConfig>) throws(CNIError) -> FirewallSettings { try FirewallSettings(call) }
 
   func plan<K: Kernel & ~Copyable>(
     _ settings: FirewallSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan {
+    try checkOnlyPolicy(settings, owner, on: &kernel)
     let changes = try changes(settings, owner, previous, recordedBackend: nil, on: &kernel)
     return ChainPlan(changes, result: previous)
   }
@@ -44,9 +45,9 @@ struct FirewallDriver: ChainDriver {
       backend = chosen
     }
     var changes: [Change] = []
-    if settings.policy != .open {
-      let bridge = try bridge(in: previous, for: settings.policy, on: &kernel)
-      let separates = settings.policy == .isolated
+    if settings.ingressPolicy != .open {
+      let bridge = try bridge(in: previous, for: settings.ingressPolicy, on: &kernel)
+      let separates = settings.ingressPolicy == .isolated
       var isolation = Isolation(bridge, reach: .outside, separatesContainers: separates)
       try convertingErrors { () throws(KernelError) in
         try addOtherHosts(of: owner, into: &isolation, from: &kernel.filter)
@@ -57,7 +58,8 @@ struct FirewallDriver: ChainDriver {
       }
     }
     if !rules.isEmpty { changes.append(.addRules(RuleSet(owner, .firewall, rules, backend: backend))) }
-    return changes
+    // First, so that the host does not accept what the policy denies.
+    return try policyChanges(settings, owner, previous, on: &kernel) + changes
   }
 
   /// Admits packets by bridge and subnet if the container is behind a bridge of the host, else by address.
@@ -131,29 +133,38 @@ struct FirewallDriver: ChainDriver {
   func removal<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: FirewallConfig?, on kernel: inout K
   ) -> [Change] {
-    [.removeRules(owner, .firewall, everywhere: true)]
+    [
+      .removeRules(owner, .firewall, everywhere: true),
+      .removeRules(owner, .policies, everywhere: config.map { $0.policy != nil } ?? true),
+    ]
   }
 
   func removal<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: FirewallConfig?, after previous: AddResult?, on kernel: inout K
-  ) -> [Change] {
+  ) throws(KernelError) -> [Change] {
     // Rules of the reference plugin contain the address but not the container's ID.
     let addresses = previous?.containerAddresses ?? []
     let zone = config?.removalZone
-    return [.removeReferencePluginRules(owner, .firewall, addresses, zone: zone)]
+    return try disconnecting(owner, previous, on: &kernel) + [
+      .removeReferencePluginRules(owner, .firewall, addresses, zone: zone)
+    ]
       + removal(of: owner, config, on: &kernel)
   }
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: FirewallConfig, valid: Set<AttachmentID>, on kernel: inout K
   ) -> [Change] {
-    [.removeStaleRules(network, .firewall, valid: valid, everywhere: true)]
+    [
+      .removeStaleRules(network, .firewall, valid: valid, everywhere: true),
+      .removeStaleRules(network, .policies, valid: valid, everywhere: config.policy != nil),
+    ]
   }
 
   func obstacle<K: Kernel & ~Copyable>(
     _ config: FirewallConfig, on kernel: inout K
   ) throws(KernelError) -> String? {
     if let obstacle = zoneObstacle(config, on: kernel) { return obstacle }
+    if config.policy != nil, let obstacle = kernel.filter.obstacle(.nftables) { return "key \"policy\": \(obstacle)" }
     if config.isForZonesOnly { return nil }
     return kernel.filter.obstacle(config.backend.flatMap { Backend($0) }, to: .outbound)
   }
@@ -163,9 +174,9 @@ extension AddResult {
   /// The container's addresses without loopback ones, which the loopback plugin adds.
   fileprivate var containerIPs: [IP] { ips.filter { !$0.address.address.isLoopback } }
 
-  fileprivate var containerAddresses: [IPAddress] { containerIPs.map { $0.address.address } }
+  var containerAddresses: [IPAddress] { containerIPs.map { $0.address.address } }
 
-  fileprivate var hostInterfaces: [InterfaceName] {
+  var hostInterfaces: [InterfaceName] {
     interfaces.filter { $0.isOnHost }.compactMap { InterfaceName($0.name) }
   }
 }

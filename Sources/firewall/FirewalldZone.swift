@@ -45,7 +45,7 @@ struct FirewalldZone: Equatable {
 
 extension FirewallSettings {
   /// Whether rules are needed in nftables or iptables.
-  var needsTables: Bool { zone.use != .always || policy != .open }
+  var needsTables: Bool { zone.use != .always || ingressPolicy != .open }
 }
 
 extension FirewallConfig {

@@ -29,6 +29,11 @@ struct OverlayDriver: LinkDriver {
     return hostState
   }
 
+  func networkLinks(_ settings: OverlaySettings, of network: NetworkName) -> [InterfaceName] {
+    let names = settings.names(of: network)
+    return [names.bridge, names.vxlan]
+  }
+
   func plan(
     _ settings: OverlaySettings, _ hostState: OverlayHostState, owner: AttachmentID, namespacePath: String,
     addresses: AddResult

@@ -27,18 +27,21 @@ import Testing
 
   /// Each plugin's reader, and its keys that have members or exclude each other.
   private static let readers: [String: (read: Reader, documents: [String])] = [
-    "bridge": ({ _ = try BridgeConfig($0) }, [#"{"vlanTrunk":[{"id":7}]}"#]),
+    "bridge": ({ _ = try BridgeConfig($0) }, [#"{"vlanTrunk":[{"id":7}],\#(policy)}"#]),
     "overlay-vxlan": ({ _ = try OverlayConfig($0) }, controlPlanes.map { #"{"controlPlane":\#($0)}"# }),
     "macvlan": ({ _ = try MacvlanConfig($0) }, ["{}"]), "ipvlan": ({ _ = try IPVLANConfig($0) }, ["{}"]),
     "vlan": ({ _ = try VLANConfig($0) }, ["{}"]), "ptp": ({ _ = try PTPConfig($0) }, ["{}"]),
     "dummy": ({ _ = try DummyConfig($0) }, ["{}"]), "tuning": ({ _ = try TuningConfig($0) }, ["{}"]),
     "portmap": ({ _ = try PortmapConfig($0) }, [#"{"delegate":{"type":"bridge"}}"#]),
-    "firewall": ({ _ = try FirewallConfig($0) }, ["{}"]),
+    "firewall": ({ _ = try FirewallConfig($0) }, ["{\(policy)}"]),
     "dns-hosts": ({ _ = try DNSHostsConfig($0) }, servers),
     "dnsname": ({ _ = try DNSHostsConfig($0) }, servers + [#"{"hosts":true}"#]),
     // These two plugins have no keys of their own.
     "none": ({ _ in }, ["{}"]), "host": ({ _ in }, ["{}"]),
   ]
+
+  private static let policy =
+    #""policy":{"ingress":[{"from":{"cidr":"10.0.0.0/8"}}],"egress":[{"to":{"cidr":"10.0.0.0/8"}}]}"#
 
   private static let controlPlanes = [
     """

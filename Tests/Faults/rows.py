@@ -40,6 +40,12 @@ def overlay(**keys):
             "controlPlane": {"type": "static", "peers": peers}, **keys}
 
 
+# Beside networks and labels, a network that is never attached.
+POLICY = {"log": True, "ingress": [{"from": {"network": "front"}, "ports": ["514", "8000-8100/tcp"]},
+                                   {"from": {"label": "tier=web"}}], "egress": [{"to": {"cidr": "192.0.2.0/24"}}]}
+LABELS = {"cni": {"labels": [{"key": "tier", "value": "web"}, {"key": "name", "value": "c1"}]}}
+
+
 ROWS = [
     Row("bridge", bridge(isolation="network", backend="nftables")),
     Row("bridge-ipam", bridge(backend="nftables"), target="host-local"),
@@ -58,6 +64,10 @@ ROWS = [
     Row("portmap-neighbour", plain_bridge(), portmap(backend="nftables"), neighbour=True),
     Row("firewall", plain_bridge(), {"type": "firewall", "backend": "nftables", "ingressPolicy": "same-bridge"}),
     Row("firewall-iptables", plain_bridge(), {"type": "firewall", "backend": "iptables"}, prepare=LEGACY),
+    Row("bridge-policy", {**plain_bridge(), "policy": POLICY, "args": LABELS}),
+    Row("firewall-policy", plain_bridge(), {"type": "firewall", "backend": "nftables", "policy": POLICY, "args": LABELS}),
+    Row("firewall-policy-neighbour", plain_bridge(), {"type": "firewall", "backend": "nftables", "policy": POLICY},
+        neighbour=True),
     Row("tuning", plain_bridge(), {
         "type": "tuning", "mtu": 1400, "mac": "02:00:00:00:00:07", "promisc": True, "txQLen": 500,
         "sysctl": {"net.ipv4.conf.IFNAME.arp_notify": "0", "net.ipv4.conf.IFNAME.send_redirects": "0"}}),

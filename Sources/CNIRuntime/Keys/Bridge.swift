@@ -37,7 +37,7 @@ extension KeyTable {
         "internal", .bool, default: "false",
         "Containers reach each other and the host's end of the bridge, and nothing else. Not with `ipMasq` or `isDefaultGateway`."
       ),
-      .ipspoofchk, .macLearning,
+      .policy, .ipspoofchk, .macLearning,
       Key(
         "macspoofchk", .bool, default: "false",
         "Frames of the container must come from its own MAC address. Needs nftables."),

@@ -33,6 +33,7 @@ extension KeyTable {
       Key(
         "ingressPolicy", .word(["open", "same-bridge", "isolated"]), default: "`open`",
         "Which connections containers of a bridge accept."),
+      .policy,
     ])
 
   static let portmap = KeyTable(

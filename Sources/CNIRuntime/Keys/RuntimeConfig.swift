@@ -53,6 +53,7 @@ extension Key {
           Key(
             "ip_addresses", .list(.open([Key("ip_address", .string, "An address.")])), "Addresses for the container."),
           Key("labels", .open([Key("labels", labels, "The labels.")]), "The label `name` is the container's name."),
+          Key("groups", .list(.string), "For policies: each is a label `group`."),
           Key("port_mappings", .list(.members(mapping)), "The ports to publish."),
         ]), "The task's `NetworkInfo`.")
     ]), "What Mesos asks for a task.")

@@ -1,0 +1,112 @@
+public import CNI
+public import Kernel
+public import NetTypes
+public import PacketFilter
+
+/// The key `policy`: what a network's containers may connect to, and what may connect to them.
+public struct PolicyConfig: JSONReadable, Equatable, Sendable {
+  /// `nil`: everything.
+  public var ingress: [Policy.Permission]?
+  /// `nil`: everything.
+  public var egress: [Policy.Permission]?
+  public var logGroup: UInt16?
+
+  /// - Throws: code 7, also for a key that it does not know: a permission without its condition would allow too much.
+  public init(_ json: JSONReader) throws(CNIError) {
+    try json.refuseKeys(except: ["default", "ingress", "egress", "log", "logGroup"])
+    let ingress = try json.permissions("ingress", of: "from"), egress = try json.permissions("egress", of: "to")
+    if try Self.isOpen(json["default"]) {
+      guard ingress == nil, egress == nil else {
+        throw CNIError(
+          .invalidNetworkConfig,
+          "key \"\(json.path).default\": \"allow\": \"ingress\" and \"egress\" allow connections, so they need \"deny\""
+        )
+      }
+    } else {
+      self.ingress = ingress ?? []
+      self.egress = egress ?? []
+    }
+    logGroup = try Self.logGroup(json)
+  }
+
+  private static func isOpen(_ json: JSONReader?) throws(CNIError) -> Bool {
+    switch try json?.text() {
+    case nil, "deny": return false
+    case "allow": return true
+    default: throw json?.refusal("deny or allow") ?? CNIError(.invalidNetworkConfig, "want deny or allow")
+    }
+  }
+
+  private static func logGroup(_ json: JSONReader) throws(CNIError) -> UInt16? {
+    let number = try json.integer("logGroup")
+    guard try json.flag("log") ?? false else {
+      if let given = json["logGroup"] { throw given.refusal("the key log too, or none") }
+      return nil
+    }
+    guard let group = UInt16(exactly: number ?? 0) else {
+      throw json["logGroup"]?.refusal("0 to 65535") ?? json.refusal("a group")
+    }
+    return group
+  }
+
+  /// The networks that it names.
+  var networks: Set<NetworkName> { Policy(of: [], on: [], ingress: ingress, egress: egress).networks }
+
+  /// - Throws: code 7 if it names the container's own network, whose containers do not reach each other through the host.
+  public func check(in network: NetworkName) throws(CNIError) {
+    guard networks.contains(network) else { return }
+    throw CNIError(
+      .invalidNetworkConfig,
+      "key \"policy\": network \"\(network)\" is the container's own: connections in a network do not pass the host; "
+        + "want another network, or containers that are kept apart (\"ingressPolicy\": \"isolated\") with \"links\"")
+  }
+
+  /// The changes that add the policy and the labels of a container with these addresses behind these links.
+  ///
+  /// The bridge ports `ports` then accept packets from these addresses only. `owned`: the links are this container's alone.
+  public func changes(
+    _ owner: AttachmentID, _ addresses: [IPAddress], on links: [InterfaceName], owned: Bool = false, _ labels: [Label],
+    guarding ports: [InterfaceName] = []
+  ) -> [Change] {
+    guard !addresses.isEmpty else { return [] }
+    var rules: [Rule] = []
+    if ingress != nil || egress != nil {
+      var policy = Policy(of: addresses, on: links, ingress: ingress, egress: egress, logGroup: logGroup)
+      policy.ownsLinks = owned
+      rules.append(.limit(policy))
+    }
+    if !labels.isEmpty { rules.append(.join(Membership(of: addresses, on: links, labels))) }
+    rules += ports.map { .guardAddresses(AddressGuard($0, addresses)) }
+    return rules.isEmpty ? [] : [.addRules(RuleSet(owner, .policies, rules, backend: .nftables))]
+  }
+}
+
+extension JSONReader {
+  fileprivate func permissions(_ key: String, of peerKey: String) throws(CNIError) -> [Policy.Permission]? {
+    try list(key) { (item) throws(CNIError) in
+      guard item.value.object != nil else { throw item.refusal("an object") }
+      try item.refuseKeys(except: [peerKey, "ports"])
+      var permission = Policy.Permission(.anyone)
+      if let peer = item[peerKey] {
+        try peer.refuseKeys(except: ["network", "label", "cidr"])
+        guard let named = try Policy.Peer(peer) else { throw peer.refusal("network, label or cidr") }
+        permission.peer = named
+      }
+      if let ports: [PortSpan] = try item.parsedList("ports") {
+        guard !ports.isEmpty else { throw item.refusal("one port or more, or no key ports for all") }
+        permission.ports = ports
+      }
+      return permission
+    }
+  }
+
+  /// - Throws: code 7 if the object has another key.
+  fileprivate func refuseKeys(except known: [String]) throws(CNIError) {
+    let names = Set(known.map { $0.lowercased() })
+    guard let object = value.object else { throw refusal("an object") }
+    for key in object.keys.sorted() where !names.contains(key.lowercased()) {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"\(path).\(key)\": unknown: want one of \(known.joined(separator: ", "))")
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+import TestSupport
+import Testing
+@testable import bridge
+
+/// The key `policy` of `bridge`.
+@Suite struct BridgePolicyTests {
+  private static let policy = #""policy":{"ingress":[{"from":{"network":"front"}}]}"#
+
+  @Test func `the policy is there before the container's interface is up`() throws {
+    let fixture = Fixture()
+    try fixture.add(#""isGateway":true,\#(Self.policy)"#)
+    let rules = fixture.kernel.applied.firstIndex {
+      if case .addRules(let ruleSet) = $0 { ruleSet.role == .policies } else { false }
+    }
+    let up = fixture.kernel.applied.firstIndex(of: .changeLink("eth0", on: .container, LinkChange(isUp: true)))
+    #expect(try #require(rules) < #require(up))
+    // Forged sources would get around `egress`.
+    #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .guards) != nil)
+    try fixture.plugin.check(fixture.call(#""isGateway":true,\#(Self.policy)"#))
+    try fixture.delete(#""isGateway":true,\#(Self.policy)"#)
+    #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies) == nil)
+  }
+
+  @Test(arguments: [
+    (policy, "connections go through the host"),
+    (#""isGateway":true,"macLearning":true,\#(policy)"#, "no macLearning"),
+    (#""isGateway":true,"ipspoofchk":false,\#(policy)"#, "no macLearning"),
+    (#""isGateway":true,"policy":{"egress":[{"to":{"network":"net"}}]}"#, "is the container's own"),
+    (#"{"isGateway":true,\#(policy)}"#, "an address before the link is up"),
+  ])
+  func `a policy that could not hold is refused`(keys: String, message: String) throws {
+    let error = try #require(try Fixture().refusal(keys))
+    #expect(error.code == .invalidNetworkConfig)
+    #expect(error.description.contains(message), "\(error)")
+  }
+}

@@ -1,0 +1,99 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+import TestSupport
+import Testing
+@testable import firewall
+
+@Suite struct PolicyDriverTests {
+  private let fixture = Fixture()
+
+  private static let policy = #"{"policy":{"ingress":[{"from":{"network":"front"},"ports":["514"]}]}}"#
+
+  private var policies: [Rule] {
+    get throws { try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies)?.rules ?? [] }
+  }
+
+  @Test func `ADD limits the addresses behind the bridge, and checks the sources of the port`() throws {
+    _ = try fixture.add(Self.policy)
+    let addresses: [IPAddress] = ["10.1.0.5", "fd00:1::5"]
+    #expect(
+      try policies == [
+        .limit(
+          Policy(
+            of: addresses, on: ["cni0"], ingress: [.init(.network("front"), [PortSpan(514...514)])], egress: [])),
+        .guardAddresses(AddressGuard("veth1", addresses)),
+      ])
+    try fixture.plugin.check(fixture.call(Self.policy))
+  }
+
+  @Test func `labels are added also without limits`() throws {
+    let args = #""args":{"cni":{"labels":[{"key":"tier","value":"web"}]}}"#
+    _ = try fixture.add(#"{"policy":{"default":"allow"},\#(args)}"#)
+    #expect(
+      try policies == [
+        .join(Membership(of: ["10.1.0.5", "fd00:1::5"], on: ["cni0"], [Label(key: "tier", value: "web")]))
+      ])
+  }
+
+  @Test func `the policy of a Mesos task knows its labels and groups`() throws {
+    let info = #"{"groups":["web"],"labels":{"labels":[{"key":"tier","value":"db"}]}}"#
+    _ = try fixture.add(
+      #"{"policy":{"default":"allow"},"args":{"org.apache.mesos":{"network_info":\#(info)}}}"#)
+    guard case .join(let member) = try policies.first else { return #expect(Bool(false)) }
+    #expect(member.labels.map { $0.description } == ["group=web", "tier=db"])
+  }
+
+  @Test func `the port is guarded once`() throws {
+    let addresses: [IPAddress] = ["10.1.0.5", "fd00:1::5"]
+    try fixture.kernel.filter.add(
+      RuleSet(fixture.owner, .guards, [.guardAddresses(AddressGuard("veth1", addresses))]))
+    _ = try fixture.add(Self.policy)
+    #expect(try policies.count == 1)
+  }
+
+  @Test func `a policy is refused on a network that spans hosts`() throws {
+    fixture.kernel.addLink("vx-net", on: .host, kind: "vxlan")
+    fixture.kernel.state.links[.host]?["vx-net"]?.alias = AttachmentID.tagPrefix(fixture.owner.network)
+    #expect(try fixture.refusal(Self.policy)?.description.contains("want a network of one host") == true)
+    #expect(fixture.kernel.applied == [])
+  }
+
+  @Test func `DEL takes the port down before the policy goes`() throws {
+    _ = try fixture.add(Self.policy)
+    let count = fixture.kernel.applied.count
+    try fixture.delete(Self.policy)
+    let made = fixture.kernel.applied.dropFirst(count)
+    let down = made.firstIndex(of: .changeLink("veth1", on: .host, LinkChange(isUp: false)))
+    let gone = made.firstIndex { if case .removeRules(_, .policies, _) = $0 { true } else { false } }
+    #expect(try #require(down) < #require(gone))
+    #expect(try policies == [])
+  }
+
+  @Test func `a policy is refused where the host does not see the container's packets`() throws {
+    let inside = AddResult(interfaces: [.init(name: "eth0", sandbox: "/run/netns/c1")], ips: fixture.previous.ips)
+    let error = try fixture.refusal(Self.policy, previous: inside)
+    #expect(error?.description.contains("want addresses, and a bridge or a veth") == true)
+    #expect(fixture.kernel.applied == [])
+  }
+
+  @Test func `a second policy is refused, and so is one that names its own network`() throws {
+    try fixture.kernel.filter.add(
+      RuleSet(fixture.owner, .policies, [.limit(Policy(of: [], on: [], ingress: [], egress: []))]))
+    #expect(try fixture.refusal(Self.policy)?.description.contains("want the key in one plugin") == true)
+    let own = #"{"policy":{"ingress":[{"from":{"network":"net"}}]}}"#
+    #expect(try fixture.refusal(own)?.description.contains("is the container's own") == true)
+  }
+
+  @Test(arguments: 0..<3)
+  func `ADD leaves everything unchanged if change n is refused`(n: Int) throws {
+    try fixture.expectRollback(Self.policy, refusing: n)
+  }
+
+  @Test func `STATUS needs nf_tables`() throws {
+    fixture.kernel.filter = FakeFilter(on: nil)
+    #expect(try fixture.obstacle(Self.policy)?.description.contains("policy") == true)
+  }
+}
