@@ -5,7 +5,8 @@ public import PacketFilter
 extension Kernel where Self: ~Copyable {
   /// Notes the links of networks that the rule set's policies are the first to name: the bridges of their containers.
   ///
-  /// Later attachments of those networks note theirs themselves.
+  /// Later attachments of those networks note theirs themselves. By a bridge with VLANs packets of several networks arrive, so
+  /// only a VLAN's own link counts.
   public mutating func findNetworks(namedBy ruleSet: RuleSet) throws(KernelError) {
     do throws(KernelError) {
       let unknown = try filter.unknownNetworks(of: ruleSet)
@@ -14,7 +15,9 @@ extension Kernel where Self: ~Copyable {
       for network in unknown {
         let prefix = AttachmentID.tagPrefix(network)
         let masters = Set(links.filter { $0.alias?.hasPrefix(prefix) == true }.compactMap { $0.master })
-        let shared = links.filter { $0.alias == prefix || masters.contains($0.index) }
+        let shared = links.filter {
+          ($0.alias == prefix || masters.contains($0.index)) && $0.filtersVLANs != true
+        }
         try filter.note(shared.map { $0.name }, of: network)
       }
     } catch {

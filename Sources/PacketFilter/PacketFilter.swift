@@ -197,7 +197,7 @@ public protocol PacketFilter {
   /// All recorded rule sets of that network except those of `kept`, whose records are not read.
   mutating func ruleSets(of network: NetworkName, except kept: Set<AttachmentID>) throws(KernelError) -> [RuleSet]
 
-  /// The networks that the rule set's policies name and whose links nobody has looked for.
+  /// The networks that the rule set's policies name and whose links are still to be looked for.
   func unknownNetworks(of ruleSet: RuleSet) throws(KernelError) -> [NetworkName]
 
   /// Adds links of a network that policies name; it counts as known then. No-op if no policy names it.

@@ -13,6 +13,9 @@ public protocol ChainDriver {
   /// The executable's name.
   static var name: String { get }
 
+  /// Whether it has the key `policy`; by default not.
+  static var limitsConnections: Bool { get }
+
   /// Checks everything that can be checked without the host.
   func settings(_ call: Call<Config>) throws(CNIError) -> Settings
 
@@ -58,6 +61,8 @@ public protocol ChainDriver {
 }
 
 extension ChainDriver {
+  public static var limitsConnections: Bool { false }
+
   public func removal<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: Config?, after previous: AddResult?, on kernel: inout K
   ) throws(KernelError) -> [Change] {

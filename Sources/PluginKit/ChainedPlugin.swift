@@ -9,6 +9,7 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
 
   public static var name: String { Driver.name }
   public static var namespaceRule: NamespaceRule { .any }
+  public static var limitsConnections: Bool { Driver.limitsConnections }
 
   public static func partialConfig(_ configuration: JSONValue) -> Config? {
     Config.partialConfig(JSONReader(configuration))

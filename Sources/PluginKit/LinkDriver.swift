@@ -19,6 +19,9 @@ public protocol LinkDriver {
   /// The executable's name.
   static var name: String { get }
 
+  /// Whether it has the key `policy`; by default not.
+  static var limitsConnections: Bool { get }
+
   /// The kind of the container's link: `veth`, `macvlan`.
   static var linkKind: String { get }
 
@@ -68,6 +71,8 @@ public protocol LinkDriver {
 }
 
 extension LinkDriver {
+  public static var limitsConnections: Bool { false }
+
   public func networkLinks(_ settings: Settings, of network: NetworkName) -> [InterfaceName] { [] }
 }
 

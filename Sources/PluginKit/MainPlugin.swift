@@ -17,6 +17,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
 
   public static var name: String { Driver.name }
   public static var namespaceRule: NamespaceRule { .container }
+  public static var limitsConnections: Bool { Driver.limitsConnections }
 
   let driver: Driver
   let peer: (Config) -> PeerNamespace?

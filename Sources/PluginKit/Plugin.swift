@@ -23,6 +23,9 @@ public protocol Plugin: ~Copyable {
   /// Whether ADD and CHECK refuse an object with the same key twice; by default the last one counts.
   static var refusesRepeatedKeys: Bool { get }
 
+  /// Whether the plugin has the key `policy`; by default ADD and CHECK refuse it, since it would limit nothing.
+  static var limitsConnections: Bool { get }
+
   /// Another container's namespace that ADD and CHECK use too; by default none.
   func peerNamespace(_ config: Config) -> PeerNamespace?
 
@@ -52,6 +55,7 @@ public protocol Plugin: ~Copyable {
 extension Plugin where Self: ~Copyable {
   public static var isIPAMPlugin: Bool { false }
   public static var refusesRepeatedKeys: Bool { false }
+  public static var limitsConnections: Bool { false }
 
   public func peerNamespace(_ config: Config) -> PeerNamespace? { nil }
 

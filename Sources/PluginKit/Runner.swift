@@ -85,6 +85,12 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
 
   private func call(_ owner: AttachmentID, _ parsed: ParsedInput) throws(CNIError) -> Call<P.Config> {
     let config: P.Config = try parsed.document.read()
+    // An IPAM plugin gets the main plugin's configuration.
+    if !P.limitsConnections, !P.isIPAMPlugin, let policy = JSONReader(parsed.document.value)["policy"] {
+      throw CNIError(
+        .unsupportedField, "key \"\(policy.path)\": \(P.name) limits no connections: want the key in bridge or firewall"
+      )
+    }
     let keys: RuntimeKeys = try parsed.document.read()
     let previous = try parsed.document.previousResult()
     if invocation.command == .check, previous == nil {

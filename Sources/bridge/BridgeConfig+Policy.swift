@@ -13,9 +13,9 @@ extension BridgeConfig {
       throw refusal(
         "the rules match the container's address", "\"ipam\" that hands out an address before the link is up")
     }
-    if policy.egress != nil, macLearning == true || vlanTrunk?.isEmpty == false || ipspoofchk == false {
+    if macLearning == true || vlanTrunk?.isEmpty == false || ipspoofchk == false {
       throw refusal(
-        "\"egress\" matches source addresses, which must be checked",
+        "the rules match source addresses, which must be checked",
         "no macLearning, vlanTrunk or \"ipspoofchk\": false")
     }
     return policy

@@ -61,6 +61,7 @@ extension Kernel where Self: ~Copyable {
 /// A container's interface as a port of a bridge on the host.
 struct BridgeDriver: LinkDriver {
   static let name = "bridge"
+  static let limitsConnections = true
   static let linkKind = "veth"
 
   func settings(
@@ -107,7 +108,10 @@ struct BridgeDriver: LinkDriver {
     }
   }
 
-  func networkLinks(_ settings: BridgeSettings, of network: NetworkName) -> [InterfaceName] { [settings.gatewayLink] }
+  func networkLinks(_ settings: BridgeSettings, of network: NetworkName) -> [InterfaceName] {
+    // What arrives by the bridge itself is not of a VLAN, and without a gateway the host forwards nothing of it.
+    settings.isGateway || settings.vlans == nil ? [settings.gatewayLink] : []
+  }
 
   func plan(
     _ settings: BridgeSettings, _ hostState: BridgeHostState, owner: AttachmentID, namespacePath: String,

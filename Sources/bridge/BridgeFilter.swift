@@ -25,7 +25,7 @@ struct BridgeFilter: Equatable {
     guardsSource = config.macspoofchk ?? false
     let other = (config.vlanTrunk ?? []).isEmpty ? config.macLearning == true ? "macLearning" : nil : "vlanTrunk"
     addressCheck = try SourceAddressCheck(
-      config.ipspoofchk, isDefault: isolationMode != .none || config.policy?.egress != nil, ipam: config.ipam,
+      config.ipspoofchk, isDefault: isolationMode != .none || config.policy != nil, ipam: config.ipam,
       unless: other)
     links = keys.args?.cni?.links ?? []
     backend = try config.masquerade.checkedBackend()
@@ -111,7 +111,7 @@ struct LinkedPeer: Equatable {
 
 extension BridgeConfig {
   /// Whether ADD may add guards for source addresses.
-  var wantsGuards: Bool { ipspoofchk ?? ((isolation ?? "none") != "none" || policy?.egress != nil) }
+  var wantsGuards: Bool { ipspoofchk ?? ((isolation ?? "none") != "none" || policy != nil) }
 
   /// Whether ADD adds packet filter rules.
   var wantsRules: Bool {

@@ -24,15 +24,13 @@ extension FirewallDriver {
     guard let policy = settings.policy else { return [] }
     try checkOneHost(owner, on: &kernel)
     let (links, ports) = try convertingErrors { () throws(KernelError) in
-      (
-        try networkLinks(of: previous, on: &kernel),
-        policy.egress == nil ? [] : try unguardedPorts(of: previous, owner, on: &kernel)
-      )
+      (try networkLinks(of: previous, on: &kernel), try unguardedPorts(of: previous, owner, on: &kernel))
     }
     guard !links.isEmpty, !previous.containerAddresses.isEmpty else {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"policy\": want addresses, and a bridge or a veth of the host among the interfaces of prevResult")
+        "key \"policy\": want addresses, and among the host's interfaces of prevResult a bridge without VLANs, the link of a VLAN, or a veth"
+      )
     }
     return policy.changes(
       owner, previous.containerAddresses, on: links.map { $0.name }, owned: links.allSatisfy { $0.kind == "veth" },
@@ -54,20 +52,30 @@ extension FirewallDriver {
     )
   }
 
-  /// The host's links on which the container's packets arrive.
+  /// The host's links on which the container's packets arrive, and no other network's that are not of that link.
+  ///
+  /// By a bridge with VLANs packets of several networks arrive; those of one by the VLAN's own link.
   private func networkLinks<K: Kernel & ~Copyable>(
     of result: AddResult, on kernel: inout K
   ) throws(KernelError) -> [LinkInfo] {
     var links: [LinkInfo] = []
     for name in result.hostInterfaces where !links.contains(where: { $0.name == name }) {
-      if let link = try kernel.link(name, on: .host), !link.isLoopback, link.port == nil { links.append(link) }
+      if let link = try kernel.link(name, on: .host), link.port == nil { links.append(link) }
     }
-    return links
+    let bridges = Set(links.filter { $0.kind == "bridge" }.map { $0.index })
+    return links.filter { link in
+      switch link.kind {
+      case "bridge": link.filtersVLANs != true
+      case "vlan": link.parentIndex.map { bridges.contains($0) } ?? false
+      case "veth": true
+      default: false
+      }
+    }
   }
 
   /// The container's bridge ports, unless the main plugin checks source addresses already.
   ///
-  /// A container with another source address would get around its `egress`.
+  /// A container with another source address would get around its `egress`, or have another one's labels.
   private func unguardedPorts<K: Kernel & ~Copyable>(
     of result: AddResult, _ owner: AttachmentID, on kernel: inout K
   ) throws(KernelError) -> [InterfaceName] {

@@ -7,6 +7,7 @@ import PluginKit
 /// Adds rules that accept a container's packets on a host whose firewall drops forwarded packets by default.
 struct FirewallDriver: ChainDriver {
   static let name = "firewall"
+  static let limitsConnections = true
 
   func settings(_ call: Call<FirewallConfig>) throws(CNIError) -> FirewallSettings { try FirewallSettings(call) }
 

@@ -38,4 +38,14 @@ import Testing
     #expect(error.code == .invalidNetworkConfig)
     #expect(error.description.contains(message), "\(error)")
   }
+
+  @Test(
+    arguments: [
+      (#""bridge":"br0","isGateway":true"#, ["br0"]), (#""bridge":"br0","isGateway":true,"vlan":20"#, ["br0.20"]),
+      (#""bridge":"br0","vlan":20"#, []),
+    ] as [(String, [InterfaceName])])
+  func `packets of a network arrive by its gateway's link`(keys: String, links: [InterfaceName]) throws {
+    let call = try Fixture().call(keys), driver = BridgeDriver()
+    #expect(try driver.networkLinks(driver.settings(call.config, call.keys, call.arguments()), of: "net") == links)
+  }
 }

@@ -34,7 +34,8 @@ import Testing
     _ = try fixture.add(#"{"policy":{"default":"allow"},\#(args)}"#)
     #expect(
       try policies == [
-        .join(Membership(of: ["10.1.0.5", "fd00:1::5"], on: ["cni0"], [Label(key: "tier", value: "web")]))
+        .join(Membership(of: ["10.1.0.5", "fd00:1::5"], on: ["cni0"], [Label(key: "tier", value: "web")])),
+        .guardAddresses(AddressGuard("veth1", ["10.1.0.5", "fd00:1::5"])),
       ])
   }
 
@@ -61,6 +62,19 @@ import Testing
     #expect(fixture.kernel.applied == [])
   }
 
+  @Test func `in a VLAN the link of the VLAN counts, and a bridge with VLANs alone is refused`() throws {
+    fixture.kernel.state.links[.host]?["cni0"]?.filtersVLANs = true
+    #expect(try fixture.refusal(Self.policy)?.description.contains("a bridge without VLANs") == true)
+    fixture.kernel.addLink("cni0.20", on: .host, kind: "vlan")
+    let bridge = fixture.kernel.link("cni0", on: .host)
+    fixture.kernel.state.links[.host]?["cni0.20"]?.parentIndex = bridge?.index
+    var previous = fixture.previous
+    previous.interfaces.append(.init(name: "cni0.20"))
+    _ = try fixture.add(Self.policy, previous: previous)
+    guard case .limit(let policy) = try policies.first else { return #expect(Bool(false)) }
+    #expect(policy.links == ["cni0.20"])
+  }
+
   @Test func `DEL takes the port down before the policy goes`() throws {
     _ = try fixture.add(Self.policy)
     let count = fixture.kernel.applied.count
@@ -75,7 +89,7 @@ import Testing
   @Test func `a policy is refused where the host does not see the container's packets`() throws {
     let inside = AddResult(interfaces: [.init(name: "eth0", sandbox: "/run/netns/c1")], ips: fixture.previous.ips)
     let error = try fixture.refusal(Self.policy, previous: inside)
-    #expect(error?.description.contains("want addresses, and a bridge or a veth") == true)
+    #expect(error?.description.contains("want addresses, and among") == true)
     #expect(fixture.kernel.applied == [])
   }
 

@@ -96,6 +96,17 @@ struct PolicyTests {
     }
   }
 
+  @Test func `CHECK misses the link of a network that the policy names, and repair restores it`() throws {
+    try Self.use(.firewall, policy: Self.limits) { world, networks, attachments in
+      let set = try world.shell("nft list sets inet | grep -o 'network_[a-z0-9]*_links'").dropLast()
+      try world.shell("nft delete element inet swift_cni \(set) '{ \"br1\" }'")
+      #expect(try networks[1].check(attachments[1]).contains { $0.output.contains("policy of") })
+      try world.lab.run("\(Binaries.ours)/cnictl", ["repair"], in: world.lab.host).requireSuccess()
+      for outcome in try networks[1].check(attachments[1]) { try outcome.requireSuccess() }
+      try world.expect(Self.expectations(attachments))
+    }
+  }
+
   @Test(arguments: Holder.allCases)
   func `nft reads the rules that it lists`(holder: Holder) throws {
     try Self.use(holder, policy: Self.limits) { world, _, _ in
@@ -185,6 +196,22 @@ struct PolicyTests {
             Expectation(.container(1), to: attachment.addresses[family], .tcp, 80, by: .container(2)),
           ]
         })
+    }
+  }
+
+  @Test(arguments: [
+    "overlay-vxlan", "macvlan", "ipvlan", "vlan", "ptp", "dummy", "none", "host", "portmap", "tuning", "dns-hosts",
+  ])
+  func `a plugin that limits no connections refuses a policy`(plugin: String) throws {
+    try Lab.use { lab in
+      let config = try JSONValue(
+        json: #"""
+          {"cniVersion": "1.1.0", "name": "net", "type": "\#(plugin)", "policy": {},
+           "controlPlane": {"type": "static", "peers": []}}
+          """#)
+      let outcome = try lab.add(config, plugin: plugin)
+      #expect(outcome.code == 2)
+      #expect(outcome.output.contains(#"key \"policy\": "#))
     }
   }
 
