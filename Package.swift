@@ -74,8 +74,8 @@ let package = Package(
       "ipam-etcd",
       ["CNI", "Etcd", "EtcdClient", "IPAM", "NetTypes", "PluginKit"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
-    plugin("macvlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
-    plugin("ipvlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
+    plugin("macvlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink", "Nftables"]),
+    plugin("ipvlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink", "Nftables"]),
     plugin("vlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
     plugin("dummy", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
     plugin(
@@ -183,7 +183,7 @@ let package = Package(
       "BridgeTests", ["bridge", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests(
       "MacvlanTests",
-      ["macvlan", "PluginKit", "CNI", "Kernel", "NetTypes", "TestSupport"]),
+      ["macvlan", "PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("MacvlanTrafficTests", ["BaseSupport", "CNI", "LabSupport"]),
     tests(
       "PtpTests",

@@ -60,9 +60,11 @@ struct AnonymousSet: Equatable {
     return set
   }
 
-  static let neighbourDiscovery = AnonymousSet(
-    type: icmpTypeType, keys: [[135], [136]],
-    userData: SetUserData.key(.network) + SetUserData.loaded(header: 14, field: 1))
+  static func icmpv6Types(_ types: [ICMPv6Type]) -> AnonymousSet {
+    AnonymousSet(
+      type: icmpTypeType, keys: types.map { [$0.number] },
+      userData: SetUserData.key(.network) + SetUserData.loaded(header: 14, field: 1))
+  }
 
   static let sourcesWithoutSubnet = AnonymousSet(
     type: Field.Kind.v6.number,

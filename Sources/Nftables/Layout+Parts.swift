@@ -15,6 +15,8 @@ extension Layout {
     case tunnels
     /// What containers may connect to.
     case policies
+    /// What the interfaces of this network namespace may connect to, if it is a container's.
+    case ownPolicies
     /// The whole table `bridge swift_cni`.
     case guards
 
@@ -38,6 +40,7 @@ extension Layout {
       case .forwarding: "forward"
       case .tunnels: "\(tunnelPrefix)input"
       case .policies: "policies"
+      case .ownPolicies: "own_input"
       }
     }
 

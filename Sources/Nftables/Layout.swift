@@ -18,6 +18,8 @@ import PacketFilter
 ///   hosts.
 /// - `vtep_forward`, type filter, priority -150: drops what containers send to such ports of other hosts.
 /// - `policies`, type filter, priority -10: connections of containers that have a policy.
+/// - `own_input`, `own_output` and `own_forward`, type filter, priority -10, in a container's namespace: connections of
+///   its interfaces that have a policy.
 /// - `anchor`: empty; every owner has an element that leads to it.
 ///
 /// In family `bridge`, for guarded sources only: `prerouting`, priority -300, and `check` for hardware addresses,
@@ -79,7 +81,10 @@ enum Layout {
   }
 
   static var sets: [SetSpec] {
-    [owners, servers, tunnels, openTunnels, tunnelOwners, limitedLinks, peerUsers]
+    [
+      owners, servers, tunnels, openTunnels, tunnelOwners, limitedLinks, peerUsers, ownLimits(.ingress),
+      ownLimits(.egress),
+    ]
       + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
       + IPFamily.allCases.flatMap { FamilySets($0).all } + [guarded, allowed, frameOwners, addressed]
       + IPFamily.allCases.map(sources)
@@ -186,7 +191,7 @@ enum Layout {
               [.verdict([.link(.outgoing), .address(.destination, sets.family)], sets.limitedIn)],
             ]
           }),
-    ] + tunnelChains
+    ] + tunnelChains + ownChains
   }
 
   private static var tunnelChains: [Chain] {

@@ -33,7 +33,9 @@ enum Statement: Equatable {
   case port(UInt16, isNot: Bool = false)
   /// The destination port and its protocol are among these.
   case ports([PortSpan])
-  case neighbourDiscovery
+  case icmpv6Types([ICMPv6Type])
+  /// The source and destination port of a UDP packet.
+  case udpPorts(from: UInt16, to: UInt16)
   /// An IPv6 source that is `::` or link-local.
   case sourceWithoutSubnet
   /// An ARP packet from a host that has no address yet.
@@ -142,7 +144,8 @@ extension Statement {
       "meta l4proto != { \(transports.map { "\($0.number)" }.joined(separator: ", ")) }"
     case .port(let port, let isNot): "th dport \(isNot ? "!= " : "")\(port)"
     case .ports(let spans): spans.nftText
-    case .neighbourDiscovery: "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
+    case .icmpv6Types(let types): "icmpv6 type \(Self.list(types.map { $0.rawValue }))"
+    case .udpPorts(let source, let destination): "udp sport \(source) udp dport \(destination)"
     case .sourceWithoutSubnet: "ip6 saddr { ::, fe80::/10 }"
     case .arpProbe: "arp saddr ip 0.0.0.0"
     case .established: "ct state established,related"

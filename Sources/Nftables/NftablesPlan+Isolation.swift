@@ -83,7 +83,10 @@ extension NftablesPlan {
   ///
   /// With br_netfilter, IPv6 neighbour discovery passes these rules too; without it no IPv6 connection works.
   private static func separationRules(_ within: Statement) -> [NftRule] {
-    [NftRule([within] + replies), NftRule([within] + published), [within, .neighbourDiscovery, .returnToCaller]]
+    [
+      NftRule([within] + replies), NftRule([within] + published),
+      [within, .icmpv6Types([.neighbourSolicitation, .neighbourAdvertisement]), .returnToCaller],
+    ]
       + IPFamily.allCases.map { NftRule([within] + connectionLookup(FamilySets($0))) } + [[within, .drop]]
   }
 

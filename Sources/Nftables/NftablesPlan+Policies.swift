@@ -19,6 +19,9 @@ extension NftablesPlan {
   private mutating func lead(
     _ link: InterfaceName, _ side: PolicySide, _ policy: Policy, to chain: SharedChain, _ owner: ElementOwner
   ) {
+    if policy.isInContainer {
+      return add(Layout.ownLimits(side), [.interface(link)], .jump(chain.name), owner)
+    }
     if side == .egress, policy.ownsLinks {
       return add(Layout.limitedLinks, [.interface(link)], .jump(chain.name), owner)
     }
@@ -60,7 +63,7 @@ extension NftablesPlan {
 }
 
 /// A direction of connections, seen from the container with the policy.
-private enum PolicySide: String, CaseIterable, CustomStringConvertible {
+enum PolicySide: String, CaseIterable, CustomStringConvertible {
   case ingress = "in"
   case egress = "out"
 
@@ -76,14 +79,18 @@ private enum PolicySide: String, CaseIterable, CustomStringConvertible {
 
   /// Returns for what is allowed; counts, logs and drops everything else.
   func rules(_ permissions: [Policy.Permission], _ policy: Policy) -> [NftRule] {
-    let families = IPFamily.allCases.filter { family in policy.addresses.contains { $0.family == family } }
-    let own: NftRule = [.link(link, policy.links.map { $0.description }), .returnToCaller]
+    let families = IPFamily.allCases.filter { family in
+      policy.isInContainer || policy.addresses.contains { $0.family == family }
+    }
+    let unlimited: [NftRule] =
+      policy.isInContainer
+      ? unlimitedInContainer(policy) : [[.link(link, policy.links.map { $0.description }), .returnToCaller]]
     let allowed = permissions.byPeer.flatMap { peer, ports -> [NftRule] in
       let matched: [Statement] = ports.isEmpty ? [] : [.ports(ports)]
       return matches(peer, families).map { NftRule($0 + matched + [.returnToCaller]) }
     }
     let logged: [Statement] = policy.logGroup.map { [.log(group: $0)] } ?? []
-    return [own] + allowed + [NftRule([.counter] + logged + [.drop])]
+    return unlimited + allowed + [NftRule([.counter] + logged + [.drop])]
   }
 
   private func matches(_ peer: Policy.Peer, _ families: [IPFamily]) -> [[Statement]] {

@@ -45,7 +45,8 @@ struct RuleEncoder {
       load(.port, into: NftCode.register)
       expressions.compare(Field.port(port).bytes, isNot ? .notEqual : .equal)
     case .ports(let spans): match(spans)
-    case .neighbourDiscovery: matchNeighbourDiscovery()
+    case .icmpv6Types(let types): match(types)
+    case .udpPorts(let source, let destination): matchUDP(from: source, to: destination)
     case .sourceWithoutSubnet:
       load([.address(.source, .v6)])
       lookUp(.sourcesWithoutSubnet, isNot: false)
@@ -182,11 +183,18 @@ extension RuleEncoder {
     expressions.compare(Field.port(last).bytes, .atMost)
   }
 
-  private mutating func matchNeighbourDiscovery() {
+  private mutating func match(_ types: [ICMPv6Type]) {
     need(.v6)
     needTransport(58)
     expressions.load(header: NftCode.transportHeader, at: 0, count: 1)
-    lookUp(.neighbourDiscovery, isNot: false)
+    lookUp(.icmpv6Types(types), isNot: false)
+  }
+
+  /// Both ports are loaded at once, as nft does.
+  private mutating func matchUDP(from source: UInt16, to destination: UInt16) {
+    needTransport(TransportProtocol.udp.number)
+    expressions.load(header: NftCode.transportHeader, at: 0, count: 4)
+    expressions.compare(Field.port(source).bytes + Field.port(destination).bytes)
   }
 
   private mutating func matchConnection(key: UInt32, bits: [UInt8]) {

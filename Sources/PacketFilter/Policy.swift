@@ -10,6 +10,10 @@ public struct Policy: Equatable, Sendable {
   public var links: [InterfaceName]
   /// Whether no other container's packets arrive on these links, so that all that do are the container's.
   public var ownsLinks = false
+  /// Whether the links are the container's own and the rules are in its namespace; then `addresses` is empty.
+  public var isInContainer = false
+  /// Whether a DHCP client's own packets pass; only in the container.
+  public var usesDHCP = false
   public var addresses: [IPAddress]
   /// What may connect to the container; `nil`: everything.
   public var ingress: [Permission]?
@@ -49,6 +53,12 @@ public struct Policy: Equatable, Sendable {
     case prefix(IPPrefix)
   }
 
+  /// The container's addresses, or its interface if they need not be known.
+  var subject: String {
+    let words = isInContainer ? links.map { $0.description } : addresses.map { $0.description }
+    return words.joined(separator: ", ")
+  }
+
   /// The networks that it names.
   public var networks: Set<NetworkName> {
     var networks: Set<NetworkName> = []
@@ -86,6 +96,7 @@ extension Policy: JSONReadable {
     .record([
       "links": .texts(links), "addresses": .texts(addresses), "ingress": ingress.map { .array($0.map { $0.json }) },
       "egress": egress.map { .array($0.map { $0.json }) }, "logGroup": .number(logGroup), "owns": .flag(ownsLinks),
+      "inContainer": .flag(isInContainer), "dhcp": .flag(usesDHCP),
     ])
   }
 
@@ -95,6 +106,8 @@ extension Policy: JSONReadable {
       ingress: try json.objects("ingress"), egress: try json.objects("egress"),
       logGroup: try json.integer("logGroup").map { UInt16(truncatingIfNeeded: $0) })
     ownsLinks = try json.flag("owns") ?? false
+    isInContainer = try json.flag("inContainer") ?? false
+    usesDHCP = try json.flag("dhcp") ?? false
   }
 }
 

@@ -254,7 +254,7 @@ extension Rule: CustomStringConvertible {
     case .admit(let admission): "admission of \(admission.address)"
     case .pass(let passage): "passage of \(passage.subnet) through the host's chain FORWARD"
     case .trust(let source): "\(source)"
-    case .limit(let policy): "policy of \(policy.addresses.map { $0.description }.joined(separator: ", "))"
+    case .limit(let policy): "policy of \(policy.subject)"
     case .join(let member): "labels \(member.labels.map { $0.description }.joined(separator: ", "))"
     case .serve(let service): "name service at \(service.address) for \(service.bridge)"
     }

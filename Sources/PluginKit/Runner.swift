@@ -88,7 +88,8 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     // An IPAM plugin gets the main plugin's configuration.
     if !P.limitsConnections, !P.isIPAMPlugin, let policy = JSONReader(parsed.document.value)["policy"] {
       throw CNIError(
-        .unsupportedField, "key \"\(policy.path)\": \(P.name) limits no connections: want the key in bridge or firewall"
+        .unsupportedField,
+        "key \"\(policy.path)\": \(P.name) limits no connections: want the key in bridge, firewall, macvlan or ipvlan"
       )
     }
     let keys: RuntimeKeys = try parsed.document.read()

@@ -7,8 +7,10 @@ import PluginKit
 struct IPVLANConfig: ChildLinkConfig {
   static let name = "ipvlan"
   static let canSetAddress = false
+  static let limitsConnections = true
 
   let common: MasterConfig
+  let policy: PolicyConfig?
   /// `l2`, `l3`, `l3s`.
   let mode: String?
   /// `bridge`, `private`, `vepa`.
@@ -16,6 +18,7 @@ struct IPVLANConfig: ChildLinkConfig {
 
   init(_ json: JSONReader) throws(CNIError) {
     common = try MasterConfig(json)
+    policy = try json.object("policy")
     mode = try json.nonEmptyText("mode")
     flag = try json.nonEmptyText("flag")
   }

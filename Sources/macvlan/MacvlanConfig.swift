@@ -6,8 +6,10 @@ import PluginKit
 /// The `macvlan` part of a network configuration, as written; absent keys are `nil`.
 struct MacvlanConfig: ChildLinkConfig {
   static let name = "macvlan"
+  static let limitsConnections = true
 
   let common: MasterConfig
+  let policy: PolicyConfig?
   /// `bridge`, `private`, `vepa`, `passthru`, `source`.
   let mode: String?
   /// In mode `source`: the only source MAC addresses from which frames are accepted.
@@ -22,6 +24,7 @@ struct MacvlanConfig: ChildLinkConfig {
 
   init(_ json: JSONReader) throws(CNIError) {
     common = try MasterConfig(json)
+    policy = try json.object("policy")
     mode = try json.nonEmptyText("mode")
     sourceMACs = try json.parsedList("sourceMACs")
     mac = try json.parsed("mac")

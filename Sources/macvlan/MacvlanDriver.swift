@@ -22,6 +22,7 @@ struct MacvlanHostState: Equatable {
 struct MacvlanDriver: LinkDriver {
   static let name = ChildLinkDriver<MacvlanConfig>.name
   static let linkKind = ChildLinkDriver<MacvlanConfig>.linkKind
+  static let limitsConnections = true
 
   private let childLink = ChildLinkDriver<MacvlanConfig>()
 
@@ -67,10 +68,11 @@ struct MacvlanDriver: LinkDriver {
   func removal<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: MacvlanConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    guard try HostAccess.linkExists(for: owner.network, on: &kernel) else { return [] }
+    let rules = childLink.removal(of: owner, config, on: &kernel)
+    guard try HostAccess.linkExists(for: owner.network, on: &kernel) else { return rules }
     // The lock keeps a concurrent ADD from using the link that the last DEL removes.
     try kernel.lockHost(exclusively: true)
-    return try HostAccess.leftovers(in: owner.network, on: &kernel) { $0 == owner.numericID }
+    return try rules + HostAccess.leftovers(in: owner.network, on: &kernel) { $0 == owner.numericID }
   }
 
   func garbage<K: Kernel & ~Copyable>(

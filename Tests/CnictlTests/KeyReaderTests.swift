@@ -29,7 +29,8 @@ import Testing
   private static let readers: [String: (read: Reader, documents: [String])] = [
     "bridge": ({ _ = try BridgeConfig($0) }, [#"{"vlanTrunk":[{"id":7}],\#(policy)}"#]),
     "overlay-vxlan": ({ _ = try OverlayConfig($0) }, controlPlanes.map { #"{"controlPlane":\#($0)}"# }),
-    "macvlan": ({ _ = try MacvlanConfig($0) }, ["{}"]), "ipvlan": ({ _ = try IPVLANConfig($0) }, ["{}"]),
+    "macvlan": ({ _ = try MacvlanConfig($0) }, ["{\(policy)}"]),
+    "ipvlan": ({ _ = try IPVLANConfig($0) }, ["{\(policy)}"]),
     "vlan": ({ _ = try VLANConfig($0) }, ["{}"]), "ptp": ({ _ = try PTPConfig($0) }, ["{}"]),
     "dummy": ({ _ = try DummyConfig($0) }, ["{}"]), "tuning": ({ _ = try TuningConfig($0) }, ["{}"]),
     "portmap": ({ _ = try PortmapConfig($0) }, [#"{"delegate":{"type":"bridge"}}"#]),

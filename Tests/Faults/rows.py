@@ -43,6 +43,7 @@ def overlay(**keys):
 # Beside networks and labels, a network that is never attached.
 POLICY = {"log": True, "ingress": [{"from": {"network": "front"}, "ports": ["514", "8000-8100/tcp"]},
                                    {"from": {"label": "tier=web"}}], "egress": [{"to": {"cidr": "192.0.2.0/24"}}]}
+PREFIXES = {"log": True, "ingress": [{"from": {"cidr": "192.0.2.0/24"}, "ports": ["514", "8000-8100/tcp"]}]}
 LABELS = {"cni": {"labels": [{"key": "tier", "value": "web"}, {"key": "name", "value": "c1"}]}}
 
 
@@ -55,6 +56,7 @@ ROWS = [
     Row("macvlan", {"type": "macvlan", "master": "lan0", "ipam": POOL}, prepare=LAN),
     Row("macvlan-host-access", {"type": "macvlan", "master": "lan0", "hostAccess": True, "ipam": {
         "type": "host-local", "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.100"}}, prepare=LAN),
+    Row("macvlan-policy", {"type": "macvlan", "master": "lan0", "policy": PREFIXES, "ipam": POOL}, prepare=LAN),
     Row("overlay-l3", overlay(mode="l3", ipam={"type": "host-local"}), prepare=LAN),
     Row("overlay-l2", overlay(mode="l2", ipam={"type": "host-local", "subnet": "10.1.0.0/16"}), prepare=LAN),
     Row("portmap", plain_bridge(), portmap(backend="nftables")),

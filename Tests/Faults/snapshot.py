@@ -34,7 +34,7 @@ SYSCTLS = ("accept_dad", "accept_ra", "arp_notify", "disable_ipv6", "forwarding"
 def of_everything():
     """Returns the lines of host, container, files and processes."""
     with Inside(BOX):
-        inside = {f"box {line}" for line in of_network()}
+        inside = {f"box {line}" for line in of_network() | set(of_rules())}
     return of_host() | inside
 
 

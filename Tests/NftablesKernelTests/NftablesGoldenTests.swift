@@ -66,13 +66,15 @@ private func sortingElements(_ text: String) -> [String] {
 /// Rules of every kind that need no text of an operator, and values that are encoded differently.
 enum GoldenRules {
   static let names =
-    PluginRole.allCases.map(\.rawValue) + ["conditions", "guard", "isolation", "marks", "prefixes", "spares"]
+    PluginRole.allCases.map(\.rawValue) + [
+      "conditions", "container", "guard", "isolation", "marks", "prefixes", "spares",
+    ]
 
   static func ruleSets(_ kind: String) throws -> [RuleSet] {
     if let role = PluginRole(rawValue: kind) {
       return [RuleSet(try owner("c1"), role, try everyKind(role).filter { !hasConditions($0) })]
     }
-    let role: PluginRole = kind == "isolation" ? .network : .ports
+    let role: PluginRole = kind == "isolation" ? .network : kind == "container" ? .policies : .ports
     return try rules(kind).enumerated().map { RuleSet(try owner("c\($0)"), role, $1) }
   }
 
@@ -83,12 +85,23 @@ enum GoldenRules {
   private static func rules(_ kind: String) throws -> [[Rule]] {
     switch kind {
     case "conditions": return [try everyKind(.ports).filter(hasConditions)]
+    case "container": return [[try inContainer("eth0", usesDHCP: false)], [try inContainer("eth1", usesDHCP: true)]]
     case "guard": return [[try .guardSource(SourceGuard(name("veth0"), mac: "02:00:00:00:00:09"))]]
     case "isolation": return [try isolations()]
     case "marks": return try [0, 13, 31].map { try [.publish(marked($0)), .publish(marked($0, to: "fd00::\($0)"))] }
     case "prefixes": return [try masquerades()]
     default: return try [spares(isBound: false), spares(isBound: true)]
     }
+  }
+
+  private static func inContainer(_ interface: String, usesDHCP: Bool) throws -> Rule {
+    let ingress: [Policy.Permission] = try [
+      .init(.prefix(prefix("192.0.2.0/25")), [PortSpan(80...90, .tcp)]), .init(.prefix(.everything(.v6))),
+    ]
+    var policy = Policy(of: [], on: [try name(interface)], ingress: ingress, egress: [.init(.anyone)], logGroup: 5)
+    policy.isInContainer = true
+    policy.usesDHCP = usesDHCP
+    return .limit(policy)
   }
 
   private static func isolations() throws -> [Rule] {

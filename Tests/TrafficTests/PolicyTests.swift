@@ -200,7 +200,7 @@ struct PolicyTests {
   }
 
   @Test(arguments: [
-    "overlay-vxlan", "macvlan", "ipvlan", "vlan", "ptp", "dummy", "none", "host", "portmap", "tuning", "dns-hosts",
+    "overlay-vxlan", "vlan", "ptp", "dummy", "none", "host", "portmap", "tuning", "dns-hosts",
   ])
   func `a plugin that limits no connections refuses a policy`(plugin: String) throws {
     try Lab.use { lab in

@@ -19,6 +19,7 @@ extension KeyTable {
       Key(
         "hostAccess", .bool, default: "false",
         "The host and the container reach each other. Mode `bridge` alone, and with `ipam`."),
+      .policyInContainer,
     ], groups: ["master": Key.masterGroup])
 
   static let ipvlan = KeyTable(
@@ -28,6 +29,7 @@ extension KeyTable {
       Key(
         "flag", .word(["bridge", "private", "vepa"]), default: "`bridge`",
         "How links of one master reach each other."),
+      .policyInContainer,
     ], groups: ["master": Key.masterGroup])
 
   static let vlan = KeyTable(

@@ -7,6 +7,11 @@ extension Key {
     "Which connections through the host containers take and open. Connections inside a network do not pass the host. Needs nftables."
   )
 
+  /// The same key of plugins whose packets do not pass the host.
+  static let policyInContainer = policy.with(
+    "Which connections the container takes and opens by this interface, inside the network too. Of the peers, `cidr` alone: the rules are in the container's network namespace. Needs nf_tables."
+  )
+
   private static let policyKeys: [Key] = [
     Key(
       "default", .word(["deny", "allow"]), default: "`deny`",

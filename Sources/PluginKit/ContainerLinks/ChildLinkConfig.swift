@@ -21,10 +21,16 @@ public protocol ChildLinkConfig: JSONReadable, Sendable {
 
   /// Whether the MAC address of the existing link can be set.
   static var canSetAddress: Bool { get }
+
+  /// Whether it has the key `policy`, and its value.
+  static var limitsConnections: Bool { get }
+  var policy: PolicyConfig? { get }
 }
 
 extension ChildLinkConfig {
   public static var canSetAddress: Bool { true }
+  public static var limitsConnections: Bool { false }
+  public var policy: PolicyConfig? { nil }
 }
 
 /// The source of a link's MAC address: its parent, the configuration, or a random one.
@@ -49,6 +55,8 @@ public struct MasterConfig: Sendable {
   public let routerAdvertisements: RouterAdvertisements
   /// Whether the configuration has an IPAM plugin.
   public let hasIPAM: Bool
+  /// Whether the addresses come by the container's link.
+  public let usesDHCP: Bool
   /// Whether the configuration itself has IPv6 addresses for the container.
   public let hasConfiguredIPv6: Bool
 
@@ -60,7 +68,9 @@ public struct MasterConfig: Sendable {
     gwPriority = try json.integer("gwPriority")
     routerAdvertisements = try RouterAdvertisements(json)
     hasConfiguredIPv6 = json.configuredIPv6 != nil
-    hasIPAM = try json["ipam"]?.nonEmptyText("type") != nil
+    let ipam = try json["ipam"]?.nonEmptyText("type")
+    hasIPAM = ipam != nil
+    usesDHCP = ipam.flatMap(PluginType.init)?.needsLink ?? false
   }
 
   public var netns: NetNS { linkInContainer == true ? .container : .host }

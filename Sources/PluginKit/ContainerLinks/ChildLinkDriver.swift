@@ -1,11 +1,13 @@
 public import CNI
 public import Kernel
 public import NetTypes
+import PacketFilter
 
 /// The container's interface as a link on top of a parent: macvlan, ipvlan, vlan.
 public struct ChildLinkDriver<Config: ChildLinkConfig>: LinkDriver {
   public static var name: String { Config.name }
   public static var linkKind: String { Config.name }
+  public static var limitsConnections: Bool { Config.limitsConnections }
 
   public init() {}
 
@@ -57,11 +59,13 @@ public struct ChildLinkDriver<Config: ChildLinkConfig>: LinkDriver {
     let spec = LinkSpec(
       owner.interface, kind: .childLink(settings.childLink, over: LinkKey(master.name, on: settings.netns)), mac: given,
       mtu: settings.mtu, on: .container)
-    return try ContainerInterface(
+    let interface = ContainerInterface(
       spec, of: owner, addressing, mtu: settings.mtu ?? master.mtu, sandbox: namespacePath,
       dns: settings.dns ?? addresses.dns,
-      announcement: Config.canSetAddress ? .bySettingMAC : .byLinkUp
-    ).plan()
+      announcement: Config.canSetAddress ? .bySettingMAC : .byLinkUp)
+    var plan = try interface.plan()
+    plan.own = (settings.policy?.changesInContainer(owner, usesDHCP: settings.usesDHCP) ?? []) + plan.own
+    return plan
   }
 
   private func checkedMaster(_ settings: ChildLinkSettings, _ hostState: ChildLinkHostState) throws(CNIError)
@@ -71,8 +75,9 @@ public struct ChildLinkDriver<Config: ChildLinkConfig>: LinkDriver {
     return master
   }
 
+  /// The rules of its policy in the container, whatever the configuration says now.
   public func removal<K: Kernel & ~Copyable>(of owner: AttachmentID, _ config: Config?, on kernel: inout K) -> [Change]
-  { [] }
+  { Config.limitsConnections ? [.removeRules(owner, .policies, everywhere: true)] : [] }
 
   public func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: Config, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
@@ -81,6 +86,7 @@ public struct ChildLinkDriver<Config: ChildLinkConfig>: LinkDriver {
   public func obstacle<K: Kernel & ~Copyable>(
     _ config: Config, on kernel: inout K
   ) throws(KernelError) -> String? {
+    if config.policy != nil, let obstacle = kernel.filter.obstacle(.nftables) { return obstacle }
     // A parent in the container cannot be checked without a container; invalid settings are reported by ADD.
     guard config.common.netns == .host,
       let settings = try? ChildLinkSettings(config, RuntimeKeys(), CNIArguments(""))

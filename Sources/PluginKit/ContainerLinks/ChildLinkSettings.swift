@@ -15,6 +15,9 @@ public struct ChildLinkSettings: Equatable {
   public var detectsDuplicates: Bool
   /// Whether the container accepts router advertisements on its link.
   public var routerAdvertisements: RouterAdvertisements
+  public var policy: PolicyConfig?
+  /// Whether a DHCP client gets the addresses.
+  public var usesDHCP: Bool
   /// The metric of default routes; `nil` for the kernel's default.
   public var defaultMetric: Int?
   /// `dns` of the configuration or the runtime; `nil` for that of IPAM.
@@ -29,9 +32,12 @@ public struct ChildLinkSettings: Equatable {
     macSource = try config.macSource(keys, arguments)
     detectsDuplicates = common.enabledad ?? false
     routerAdvertisements = common.routerAdvertisements
+    policy = config.policy
+    usesDHCP = common.usesDHCP
     defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? common.gwPriority)
     dns = keys.effectiveDNS
     if case .configured(let mac) = macSource { try mac.checkUsable() }
+    try policy?.checkInContainer()
   }
 }
 
