@@ -51,8 +51,7 @@ public struct ContainerPolicies {
       "3 ping > 10.77.0.2", "3 ping > fd77::2", "1 tcp 81 > 10.77.0.1", "1 ping > 10.77.0.1", "1 tcp 80 > 10.77.0.3",
       "1 ping > fd77::3",
     ]
-    let passed = try lab.connected(passing + denied)
-    #expect(passed == passing, sourceLocation: sourceLocation)
+    try lab.expect(passing, not: denied, sourceLocation: sourceLocation)
   }
 
   /// The rules in the namespace of container 1, without counts.
@@ -63,16 +62,18 @@ public struct ContainerPolicies {
 }
 
 extension Lab {
-  /// The ones of `wanted` that are answered: `1 tcp 80 > 10.77.0.3`, `2 ping > fd77::1`, from containers by their numbers.
+  /// Expects that the first requests are answered and the others are not; all are sent at once.
   ///
-  /// Every container listens on every port.
-  public func connected(_ wanted: [String]) throws -> [String] {
-    let requests = wanted.map { text in
+  /// `1 tcp 80 > 10.77.0.3`, `2 ping > fd77::1`: from containers by their numbers. Every container listens on every port.
+  public func expect(
+    _ answered: [String], not denied: [String], sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    let requests = (answered + denied).enumerated().map { index, text in
       let words = text.split(separator: " ").map(String.init)
       let port = words.count == 5 ? Int(words[2]) ?? 0 : 0
       return Probe(
         from: "\(name)-c\(words[0])", to: words[words.count - 1], Probe.Transport(rawValue: words[1]) ?? .ping, port,
-        patience: 3)
+        patience: index < answered.count ? 15 : 1)
     }
     let listening = requests.filter { $0.transport != .ping }
     let servers = Set(
@@ -80,6 +81,8 @@ extension Lab {
         listening.map { Server("c\(number)", in: container(number), $0.transport, $0.port) }
       })
     let answers = try answers(to: requests, servers: Array(servers))
-    return zip(wanted, answers).compactMap { text, answer in if case .by = answer { text } else { nil } }
+    let passed = zip(answered + denied, answers).compactMap { text, answer in if case .by = answer { text } else { nil }
+    }
+    #expect(passed == answered, sourceLocation: sourceLocation)
   }
 }
