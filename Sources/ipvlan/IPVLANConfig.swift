@@ -24,7 +24,14 @@ struct IPVLANConfig: ChildLinkConfig {
   }
 
   func childLink() throws(CNIError) -> ChildLink {
-    .ipvlan(IPVLAN(try option("mode", mode) ?? .l2, try option("flag", flag) ?? .bridge))
+    let link = IPVLAN(try option("mode", mode) ?? .l2, try option("flag", flag) ?? .bridge)
+    // The kernel then calls the hook `input` in the master's namespace only.
+    guard policy == nil || link.mode != .l3s else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "keys \"policy\" and \"mode\": \"l3s\": packets to the container do not pass its packet filter: want mode l2 or l3")
+    }
+    return .ipvlan(link)
   }
 
   /// Takes the parent from `prevResult` if the configuration has none, and the addresses if it has no IPAM.

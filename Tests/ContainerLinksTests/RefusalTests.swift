@@ -23,6 +23,10 @@ import Testing
       (#""mode":"l4""#, .invalidNetworkConfig, #"key "mode": "l4": want one of l2, l3, l3s"#),
       (#""mode":"L2""#, .invalidNetworkConfig, #"key "mode": "L2": want one of l2, l3, l3s"#),
       (#""flag":"open""#, .invalidNetworkConfig, #"key "flag": "open": want one of bridge, private, vepa"#),
+      (
+        #""mode":"l3s","policy":{}"#, .invalidNetworkConfig,
+        #"keys "policy" and "mode": "l3s": packets to the container do not pass its packet filter: want mode l2 or l3"#
+      ),
       (#""mtu":67"#, .invalidNetworkConfig, #"key "mtu": 67: want 68 to 65535"#),
       (#""mtu":-1"#, .invalidNetworkConfig, #"key "mtu": -1: want 68 to 65535"#),
       (#""mtu":1501"#, .invalidNetworkConfig, #"key "mtu": 1501: want 68 to 1500, the MTU of m0"#),

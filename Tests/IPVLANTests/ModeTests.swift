@@ -83,6 +83,16 @@ struct ModeTests {
     }
   }
 
+  @Test func `in mode l3 a policy limits what the container receives`() throws {
+    try Lab.use(containers: 3) { lab in
+      let policy = #"{"policy": {"ingress": [{"from": {"cidr": "10.79.0.1/32"}}], "egress": [{}]}}"#
+      let config = try route("l3", "bridge", in: lab)[0].merging(JSONValue(json: policy))
+      try lab.add(config, plugin: "ipvlan").requireSuccess()
+      let passing = ["3 > 10.77.0.2", "1 > 10.79.0.1", "1 > fd79::1"]
+      #expect(try lab.answered(passing + ["3 > fd77::2"]) == passing)
+    }
+  }
+
   @Test func `subnets with flag private do not reach each other`() throws {
     try Lab.use(containers: 3) { lab in
       let networks = try route("l3", "private", in: lab)
