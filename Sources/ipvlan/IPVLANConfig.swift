@@ -29,7 +29,8 @@ struct IPVLANConfig: ChildLinkConfig {
     guard policy == nil || link.mode != .l3s else {
       throw CNIError(
         .invalidNetworkConfig,
-        "keys \"policy\" and \"mode\": \"l3s\": packets to the container do not pass its packet filter: want mode l2 or l3")
+        "keys \"policy\" and \"mode\": \"l3s\": packets to the container do not pass its packet filter: want mode l2 or l3"
+      )
     }
     return .ipvlan(link)
   }
