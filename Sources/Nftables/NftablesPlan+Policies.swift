@@ -82,8 +82,9 @@ private enum PolicySide: String, CaseIterable, CustomStringConvertible {
       let matched: [Statement] = ports.isEmpty ? [] : [.ports(ports)]
       return matches(peer, families).map { NftRule($0 + matched + [.returnToCaller]) }
     }
+    let prefixes = families.flatMap { family in permissions.ranges(family).rules(end) }
     let logged: [Statement] = policy.logGroup.map { [.log(group: $0)] } ?? []
-    return [own] + allowed + [NftRule([.counter] + logged + [.drop])]
+    return [own] + allowed + prefixes + [NftRule([.counter] + logged + [.drop])]
   }
 
   private func matches(_ peer: Policy.Peer, _ families: [IPFamily]) -> [[Statement]] {
@@ -95,14 +96,21 @@ private enum PolicySide: String, CaseIterable, CustomStringConvertible {
       return families.map { family in
         [.member([.link(link), .address(end, family)], PeerSets.members(of: chain, family))]
       }
-    case .prefix(let prefix):
-      guard families.contains(prefix.family) else { return [] }
-      return [[prefix.length == 0 ? .family(prefix.family) : .prefix(end, prefix.network)]]
+    case .prefix: return []  // all of them in one rule
     }
   }
 }
 
 extension [Policy.Permission] {
+  /// What the prefixes of one family allow.
+  fileprivate func ranges(_ family: IPFamily) -> [AllowedRange] {
+    let prefixes = compactMap { permission -> (IPPrefix, [PortSpan])? in
+      guard case .prefix(let prefix) = permission.peer, prefix.family == family else { return nil }
+      return (prefix, permission.ports.merged)
+    }
+    return [AllowedRange](prefixes)
+  }
+
   /// Each peer once, with all ports that it may use; none stands for everything.
   fileprivate var byPeer: [(Policy.Peer, [PortSpan])] {
     let grouped = Dictionary(grouping: self, by: { $0.peer })
