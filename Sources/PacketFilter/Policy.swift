@@ -4,12 +4,14 @@ public import NetTypes
 /// Which connections a container takes and opens through this host.
 ///
 /// Replies and ICMP errors of an allowed connection pass. What containers of one network send each other on a bridge does
-/// not pass the host, and is not limited; nor is what the host itself sends.
+/// not pass the host, and is not limited, unless the bridge keeps them apart; nor is what the host itself sends.
 public struct Policy: Equatable, Sendable {
   /// The host's links of the container's network, on which its packets arrive.
   public var links: [InterfaceName]
   /// Whether no other container's packets arrive on these links, so that all that do are the container's.
   public var ownsLinks = false
+  /// The container's network, if its containers reach each other through this host only; then the policy is for them too.
+  public var ownNetwork: NetworkName?
   public var addresses: [IPAddress]
   /// What may connect to the container; `nil`: everything.
   public var ingress: [Permission]?
@@ -49,11 +51,11 @@ public struct Policy: Equatable, Sendable {
     case prefix(IPPrefix)
   }
 
-  /// The networks that it names.
+  /// The other networks that it names.
   public var networks: Set<NetworkName> {
     var networks: Set<NetworkName> = []
     for permission in (ingress ?? []) + (egress ?? []) {
-      if case .network(let name) = permission.peer { networks.insert(name) }
+      if case .network(let name) = permission.peer, name != ownNetwork { networks.insert(name) }
     }
     return networks
   }
@@ -86,6 +88,7 @@ extension Policy: JSONReadable {
     .record([
       "links": .texts(links), "addresses": .texts(addresses), "ingress": ingress.map { .array($0.map { $0.json }) },
       "egress": egress.map { .array($0.map { $0.json }) }, "logGroup": .number(logGroup), "owns": .flag(ownsLinks),
+      "own": .text(ownNetwork),
     ])
   }
 
@@ -95,6 +98,7 @@ extension Policy: JSONReadable {
       ingress: try json.objects("ingress"), egress: try json.objects("egress"),
       logGroup: try json.integer("logGroup").map { UInt16(truncatingIfNeeded: $0) })
     ownsLinks = try json.flag("owns") ?? false
+    ownNetwork = try json.parsed("own")
   }
 }
 
