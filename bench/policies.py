@@ -7,7 +7,7 @@ from hosts import Host, shell
 from packets import PORT, Ends, measure_packets
 
 PREFIXES, MEMBERS, POLICIES = 1_000, 10_000, 1_000
-PACKET_ROUNDS, CALL_ROUNDS = 20, 30
+PACKET_ROUNDS, CALL_ROUNDS = 15, 30
 STREAM_PORT = "5201"
 SUBNETS = {"front": "10.91.0.0/16", "back": "10.92.0.0/16"}
 WEB = {"key": "tier", "value": "web"}
