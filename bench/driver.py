@@ -20,6 +20,8 @@ from overlay import measure_overlay
 from overlay_report import OverlayReport
 from packets import measure_bridges
 from packets_report import BridgeReport
+from policies import measure_policies
+from policies_report import PolicyReport
 from report import Report
 
 ATTACHMENTS = 1000
@@ -156,6 +158,7 @@ def main():
 
     progress("containers of one bridge")
     bridged = measure_bridges(ours.directory, peer.directory)
+    policies = measure_policies(ours.directory, progress)
     overlay = measure_overlay(ours.directory, progress)
     filtered = measure_filter(ours.directory, peer.directory, progress)
     progress("start")
@@ -179,7 +182,7 @@ def main():
     report = Report(results, {one.name: one.installed_size() for one in plugins}, ours.sizes(), ATTACHMENTS, BRIDGES, POOL_SIZES,
                     TOGETHER)
     reports = [report, LinkReport(results), NamesReport(results), FilterReport(filtered), BridgeReport(bridged),
-               OverlayReport(overlay)]
+               PolicyReport(policies), OverlayReport(overlay)]
     print("\n".join(one.text(absolute=True) for one in reports))
     with open(sys.argv[1], "w") as file:
         file.write("\n".join(one.document() for one in reports))

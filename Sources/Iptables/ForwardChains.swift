@@ -58,7 +58,8 @@ struct ForwardChains: ~Copyable {
   ) throws(KernelError) -> [BaseChain] {
     let request = NftMessage(kind: .getChain, flags: NftMessage.Flags.dump, family: 0)
     var baseChains: [BaseChain] = []
-    for answer in try socket.ask(request, doing: "list chains of nf_tables") {
+    // A host may have thousands of chains, of which few are base chains.
+    for answer in try socket.ask(request, wanting: .chainHook, doing: "list chains of nf_tables") {
       guard let table = answer.text(.chainTable), let name = answer.text(.chainName),
         answer.nested(.chainHook)?.number(.hookNumber) == 2,
         [1, 2, 10].contains(answer.family), table != "swift_cni"

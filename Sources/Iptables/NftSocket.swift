@@ -19,14 +19,16 @@ struct NftSocket: ~Copyable {
   private static let netfilterHeaderSize = 4
 
   /// The answers, empty if the object is missing; repeats the request if the ruleset changed during the dump.
+  ///
+  /// Leaves out those without the attribute `wanted`.
   borrowing func ask(
-    _ message: NftMessage, doing operation: @autoclosure () -> String
+    _ message: NftMessage, wanting wanted: NftAttribute? = nil, doing operation: @autoclosure () -> String
   ) throws(KernelError) -> [NftAnswer] {
     var message = message
     if message.flags & NftMessage.Flags.dump == 0 { message.flags |= NftMessage.Flags.acknowledge }
     for _ in 0..<100 {
       try send(message.bytes(1), operation())
-      if let answers = try collect(operation()) { return answers }
+      if let answers = try collect(wanted, operation()) { return answers }
     }
     throw KernelError(errno: .EAGAIN, doing: operation())
   }
@@ -82,14 +84,18 @@ struct NftSocket: ~Copyable {
   }
 
   /// `nil` if the ruleset changed during the dump.
-  private borrowing func collect(_ operation: @autoclosure () -> String) throws(KernelError) -> [NftAnswer]? {
+  private borrowing func collect(
+    _ wanted: NftAttribute?, _ operation: @autoclosure () -> String
+  ) throws(KernelError) -> [NftAnswer]? {
     var answers: [NftAnswer] = []
     var isTorn = false
     while true {
       for (type, payload, flags) in Self.split(try descriptor.receive(doing: operation())) {
         if flags & 0x10 != 0 { isTorn = true }  // NLM_F_DUMP_INTR
         guard type == NftNumbers.done || type == NftNumbers.error else {
-          answers.append(NftAnswer(payload.dropFirst(Self.netfilterHeaderSize), family: payload.first ?? 0))
+          let attributes = payload.dropFirst(Self.netfilterHeaderSize)
+          if let wanted, !NftAnswer.has(wanted, in: attributes) { continue }
+          answers.append(NftAnswer(attributes, family: payload.first ?? 0))
           continue
         }
         let code = Self.code(payload)

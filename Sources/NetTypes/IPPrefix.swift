@@ -21,6 +21,14 @@ public struct IPPrefix: TextCodable {
     length = address.family.bitWidth
   }
 
+  /// `nil` unless the range is that of a prefix.
+  public init?(_ range: ClosedRange<IPAddress>) {
+    let (first, last) = (range.lowerBound, range.upperBound)
+    let length = first.family.bitWidth - (UInt128.bitWidth - (first.value ^ last.value).leadingZeroBitCount)
+    self.init(first, length: length)
+    guard self.first == first, self.last == last else { return nil }
+  }
+
   public init?(_ text: String) {
     guard let slash = text.lastIndex(of: "/"), let address = IPAddress(String(text[..<slash])) else { return nil }
     let digits = Array(text[text.index(after: slash)...].utf8)

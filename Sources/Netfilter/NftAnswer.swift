@@ -19,6 +19,18 @@ public struct NftAnswer: Sendable {
 
   public func nested(_ type: NftAttribute) -> NftAnswer? { values[type].map { NftAnswer($0) } }
 
+  /// Whether the bytes have an attribute of that type; far faster than to take them apart.
+  public static func has(_ type: NftAttribute, in bytes: ArraySlice<UInt8>) -> Bool {
+    var start = bytes.startIndex
+    while start + 4 <= bytes.endIndex {
+      let length = Int(bytes[start]) | Int(bytes[start + 1]) << 8
+      if (UInt16(bytes[start + 2]) | UInt16(bytes[start + 3]) << 8) & 0x3FFF == type.number { return true }
+      guard length >= 4 else { return false }
+      start += (length + 3) & ~3
+    }
+    return false
+  }
+
   public static func list(_ bytes: ArraySlice<UInt8>) -> [(NftAttribute, ArraySlice<UInt8>)] {
     var result: [(NftAttribute, ArraySlice<UInt8>)] = []
     var rest = bytes

@@ -19,6 +19,8 @@ enum Field: Equatable {
     case interface = "ifname"
     case mac = "ether_addr"
 
+    init(_ family: IPFamily) { self = family == .v4 ? .v4 : .v6 }
+
     /// nft's number for the type.
     var number: UInt32 {
       switch self {

@@ -59,7 +59,7 @@ enum Layout {
   /// The chain that looks up those addresses.
   static let sources = "sources"
   static func sources(_ family: IPFamily) -> SetSpec {
-    SetSpec(.guards, "sources\(family.digit)", key: [.interface, family == .v4 ? .v4 : .v6])
+    SetSpec(.guards, "sources\(family.digit)", key: [.interface, Field.Kind(family)])
   }
 
   /// The link of one container alone: chain that limits which connections it opens.
@@ -255,7 +255,7 @@ struct FamilySets {
   var family: IPFamily
   init(_ family: IPFamily) { self.family = family }
 
-  private var address: Field.Kind { family == .v4 ? .v4 : .v6 }
+  private var address: Field.Kind { Field.Kind(family) }
   /// The value for all addresses of the host in a key that has an address component.
   var anyAddress: IPAddress { family == .v4 ? IPAddress(v4: 0) : IPAddress(v6: 0) }
 

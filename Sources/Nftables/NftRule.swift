@@ -27,6 +27,10 @@ enum Statement: Equatable {
   case linkGroup(Direction, ClosedRange<Int>)
   case address(End, IPAddress)
   case prefix(End, IPPrefix)
+  /// The address is in one of these ranges of one family, which are in order and have addresses between them.
+  case addresses(End, [ClosedRange<IPAddress>])
+  /// The address, the destination port and its protocol are among these, of one family.
+  case addressesWithPorts(End, [AllowedRange])
   case transport(TransportProtocol)
   case otherTransport([TransportProtocol])
   /// The destination port.
@@ -126,6 +130,8 @@ extension IPFamily {
 }
 
 extension Statement {
+  static let neighbourDiscovery = Statement.icmpv6Types([.neighbourSolicitation, .neighbourAdvertisement])
+
   /// The statement in nft's syntax.
   var text: String { matchText ?? actionText }
 
@@ -139,6 +145,9 @@ extension Statement {
       "\(direction.rawValue)group \(groups.count == 1 ? "\(groups.lowerBound)" : "\(groups.lowerBound)-\(groups.upperBound)")"
     case .address(let end, let address): "\(address.family.word) \(end.rawValue) \(address)"
     case .prefix(let end, let prefix): "\(prefix.family.word) \(end.rawValue) \(prefix)"
+    case .addresses(let end, let ranges): "\(Self.header(ranges[0], end)) \(Self.list(ranges.map { $0.nftText }))"
+    case .addressesWithPorts(let end, let allowed):
+      "\(Self.header(allowed[0].addresses, end)) . meta l4proto . th dport { \(allowed.map { $0.nftText }.joined(separator: ", ")) }"
     case .transport(let transport): "meta l4proto \(transport)"
     case .otherTransport(let transports):
       "meta l4proto != { \(transports.map { "\($0.number)" }.joined(separator: ", ")) }"
@@ -177,6 +186,10 @@ extension Statement {
     }
   }
 
+  private static func header(_ range: ClosedRange<IPAddress>, _ end: End) -> String {
+    "\(range.lowerBound.family.word) \(end.rawValue)"
+  }
+
   private static func list(_ words: [String]) -> String {
     words.count == 1 ? words[0] : "{ \(words.joined(separator: ", ")) }"
   }
@@ -189,8 +202,25 @@ extension [Selector] {
 extension [PortSpan] {
   /// The match of these ports, each with a protocol: `tcp dport 80-90` for one.
   fileprivate var nftText: String {
-    let pairs = map { ($0.transport?.description ?? "", $0.portsText) }
-    if count == 1 { return "\(pairs[0].0) dport \(pairs[0].1)" }
-    return "meta l4proto . th dport { \(pairs.map { "\($0.0) . \($0.1)" }.joined(separator: ", ")) }"
+    if count == 1 { return "\(self[0].transport?.description ?? "") dport \(self[0].portsText)" }
+    return "meta l4proto . th dport { \(map { $0.nftElement }.joined(separator: ", ")) }"
+  }
+}
+
+extension PortSpan {
+  fileprivate var nftElement: String { "\(transport?.description ?? "") . \(portsText)" }
+}
+
+extension AllowedRange {
+  fileprivate var nftText: String {
+    ports.map { "\(addresses.nftText) . \($0.nftElement)" }.joined(separator: ", ")
+  }
+}
+
+extension ClosedRange<IPAddress> {
+  /// As nft prints it: an address, a prefix, or both ends.
+  fileprivate var nftText: String {
+    if lowerBound == upperBound { return "\(lowerBound)" }
+    return IPPrefix(self).map { "\($0)" } ?? "\(lowerBound)-\(upperBound)"
   }
 }

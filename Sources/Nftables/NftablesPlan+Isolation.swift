@@ -85,7 +85,7 @@ extension NftablesPlan {
   private static func separationRules(_ within: Statement) -> [NftRule] {
     [
       NftRule([within] + replies), NftRule([within] + published),
-      [within, .icmpv6Types([.neighbourSolicitation, .neighbourAdvertisement]), .returnToCaller],
+      [within, .neighbourDiscovery, .returnToCaller],
     ]
       + IPFamily.allCases.map { NftRule([within] + connectionLookup(FamilySets($0))) } + [[within, .drop]]
   }

@@ -8,7 +8,7 @@ extension NftablesPlan {
     for link in policy.links { try NftSyntax.check(name: link.description) }
     for side in PolicySide.allCases {
       guard let permissions = side.permissions(policy) else { continue }
-      for permission in permissions { name(permission.peer, owner) }
+      for permission in permissions where !policy.isOwn(permission.peer) { name(permission.peer, owner) }
       let rules = side.rules(permissions, policy)
       let chain = SharedChain(name: NftablesPlan.chainName("policy_\(side)_", rules), rules: rules)
       chains.append(chain)
@@ -78,19 +78,32 @@ enum PolicySide: String, CaseIterable, CustomStringConvertible {
   private var end: End { self == .ingress ? .source : .destination }
 
   /// Returns for what is allowed; counts, logs and drops everything else.
+  ///
+  /// Between containers that a bridge keeps apart, only entries for their network and for labels allow anything. Other
+  /// bridges pass such packets only to br_netfilter, and not to be limited.
   func rules(_ permissions: [Policy.Permission], _ policy: Policy) -> [NftRule] {
     let families = IPFamily.allCases.filter { family in
       policy.isInContainer || policy.addresses.contains { $0.family == family }
     }
-    let unlimited: [NftRule] =
-      policy.isInContainer
-      ? unlimitedInContainer(policy) : [[.link(link, policy.links.map { $0.description }), .returnToCaller]]
-    let allowed = permissions.byPeer.flatMap { peer, ports -> [NftRule] in
-      let matched: [Statement] = ports.isEmpty ? [] : [.ports(ports)]
-      return matches(peer, families).map { NftRule($0 + matched + [.returnToCaller]) }
-    }
+    let within = Statement.link(link, policy.links.map { $0.description })
     let logged: [Statement] = policy.logGroup.map { [.log(group: $0)] } ?? []
-    return unlimited + allowed + [NftRule([.counter] + logged + [.drop])]
+    let denied: [Statement] = [.counter] + logged + [.drop]
+    let peers = permissions.byPeer.map { peer, ports in
+      (isForAll: peer == .anyone, rules: rules(policy.isOwn(peer) ? [[within]] : matches(peer, families), ports))
+    }
+    let named = peers.filter { !$0.isForAll }.flatMap { $0.rules }
+    let others =
+      peers.filter { $0.isForAll }.flatMap { $0.rules }
+      + families.flatMap { family in permissions.ranges(family).rules(end) } + [NftRule(denied)]
+    if policy.isInContainer { return unlimitedInContainer(policy) + named + others }
+    guard policy.ownNetwork != nil else { return [[within, .returnToCaller]] + named + others }
+    let discovery: [NftRule] = families.contains(.v6) ? [[within, .neighbourDiscovery, .returnToCaller]] : []
+    return discovery + named + [NftRule([within] + denied)] + others
+  }
+
+  private func rules(_ matches: [[Statement]], _ ports: [PortSpan]) -> [NftRule] {
+    let matched: [Statement] = ports.isEmpty ? [] : [.ports(ports)]
+    return matches.map { NftRule($0 + matched + [.returnToCaller]) }
   }
 
   private func matches(_ peer: Policy.Peer, _ families: [IPFamily]) -> [[Statement]] {
@@ -102,14 +115,27 @@ enum PolicySide: String, CaseIterable, CustomStringConvertible {
       return families.map { family in
         [.member([.link(link), .address(end, family)], PeerSets.members(of: chain, family))]
       }
-    case .prefix(let prefix):
-      guard families.contains(prefix.family) else { return [] }
-      return [[prefix.length == 0 ? .family(prefix.family) : .prefix(end, prefix.network)]]
+    case .prefix: return []  // all of them in one rule
     }
   }
 }
 
+extension Policy {
+  fileprivate func isOwn(_ peer: Peer) -> Bool {
+    if case .network(let name) = peer { name == ownNetwork } else { false }
+  }
+}
+
 extension [Policy.Permission] {
+  /// What the prefixes of one family allow.
+  fileprivate func ranges(_ family: IPFamily) -> [AllowedRange] {
+    let prefixes = compactMap { permission -> (IPPrefix, [PortSpan])? in
+      guard case .prefix(let prefix) = permission.peer, prefix.family == family else { return nil }
+      return (prefix, permission.ports.merged)
+    }
+    return [AllowedRange](prefixes)
+  }
+
   /// Each peer once, with all ports that it may use; none stands for everything.
   fileprivate var byPeer: [(Policy.Peer, [PortSpan])] {
     let grouped = Dictionary(grouping: self, by: { $0.peer })

@@ -26,7 +26,7 @@ enum PeerSets {
 
   /// The links on which packets of a label's containers arrive, with the containers' addresses.
   static func members(of chain: String, _ family: IPFamily) -> SetSpec {
-    SetSpec(.policies, "\(chain)_\(family.digit)", key: [.interface, family == .v4 ? .v4 : .v6])
+    SetSpec(.policies, "\(chain)_\(family.digit)", key: [.interface, Field.Kind(family)])
   }
 
   /// The links of a network.

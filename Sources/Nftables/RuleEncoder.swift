@@ -37,6 +37,8 @@ struct RuleEncoder {
     case .linkGroup(let direction, let groups): match(direction, groups)
     case .address(let end, let address): match(end, address, length: address.bytes.count * 8)
     case .prefix(let end, let prefix): match(end, prefix.network.address, length: prefix.length)
+    case .addresses(let end, let ranges): match(end, ranges)
+    case .addressesWithPorts(let end, let allowed): match(end, allowed)
     case .transport(let transport): match(transport: transport.number)
     case .otherTransport(let transports):
       expressions.load(meta: NftCode.transport)
@@ -142,11 +144,11 @@ extension RuleEncoder {
     expressions.compare(number(UInt32(groups.upperBound).bigEndian), .atMost)
   }
 
-  /// Turns the first register's numbers of `size` bytes to network byte order.
-  private mutating func toNetworkOrder(length: UInt32, size: UInt32) {
+  /// Turns numbers of `size` bytes to network byte order.
+  private mutating func toNetworkOrder(_ register: UInt32 = NftCode.register, length: UInt32, size: UInt32) {
     expressions.put("byteorder") {
-      $0.put(.byteOrderSource, NftCode.register)
-      $0.put(.byteOrderTarget, NftCode.register)
+      $0.put(.byteOrderSource, register)
+      $0.put(.byteOrderTarget, register)
       $0.put(.byteOrderOperation, UInt32(1))  // NFT_BYTEORDER_HTON
       $0.put(.byteOrderLength, length)
       $0.put(.byteOrderSize, size)
@@ -168,19 +170,37 @@ extension RuleEncoder {
 
   /// One span is compared, as nft does for `tcp dport 80-90`; several are looked up.
   private mutating func match(_ spans: [PortSpan]) {
-    guard spans.count == 1, let transport = spans[0].transport else {
-      expressions.load(meta: NftCode.transport)
-      // As nft does for intervals, though a number of one byte has no order.
-      if spans.contains(where: { $0.ports.count > 1 }) { toNetworkOrder(length: 1, size: 2) }
-      load(.port, into: NftCode.register(at: 4))
-      return lookUp(.ports(spans), isNot: false)
-    }
+    guard spans.count == 1, let transport = spans[0].transport else { return lookUpWithPort(.ports(spans), at: 0) }
     needTransport(transport.number)
     load(.port, into: NftCode.register)
     let (first, last) = (spans[0].ports.lowerBound, spans[0].ports.upperBound)
     guard first < last else { return expressions.compare(Field.port(first).bytes) }
     expressions.compare(Field.port(first).bytes, .atLeast)
     expressions.compare(Field.port(last).bytes, .atMost)
+  }
+
+  /// One range is compared; several are looked up.
+  private mutating func match(_ end: End, _ ranges: [ClosedRange<IPAddress>]) {
+    load([.address(end, ranges[0].lowerBound.family)])
+    guard ranges.count == 1 else { return lookUp(.addresses(end, ranges), isNot: false) }
+    expressions.compare(ranges[0].lowerBound.bytes, .atLeast)
+    expressions.compare(ranges[0].upperBound.bytes, .atMost)
+  }
+
+  private mutating func match(_ end: End, _ allowed: [AllowedRange]) {
+    let address = allowed[0].addresses.lowerBound
+    load([.address(end, address.family)])
+    lookUpWithPort(.ports(end, allowed), at: address.bytes.count)
+  }
+
+  /// Looks up the protocol and the port, which follow the fields in the first bytes of the registers.
+  private mutating func lookUpWithPort(_ set: AnonymousSet, at byte: Int) {
+    let register = NftCode.register(at: byte)
+    expressions.load(meta: NftCode.transport, into: register)
+    // As nft does for intervals, though a number of one byte has no order.
+    if !set.ends.isEmpty { toNetworkOrder(register, length: 1, size: 2) }
+    load(.port, into: NftCode.register(at: byte + 4))
+    lookUp(set, isNot: false)
   }
 
   private mutating func match(_ types: [ICMPv6Type]) {

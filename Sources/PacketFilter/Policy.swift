@@ -4,7 +4,7 @@ public import NetTypes
 /// Which connections a container takes and opens through this host.
 ///
 /// Replies and ICMP errors of an allowed connection pass. What containers of one network send each other on a bridge does
-/// not pass the host, and is not limited; nor is what the host itself sends.
+/// not pass the host, and is not limited, unless the bridge keeps them apart; nor is what the host itself sends.
 public struct Policy: Equatable, Sendable {
   /// The host's links of the container's network, on which its packets arrive.
   public var links: [InterfaceName]
@@ -14,6 +14,8 @@ public struct Policy: Equatable, Sendable {
   public var isInContainer = false
   /// Whether a DHCP client's own packets pass; only in the container.
   public var usesDHCP = false
+  /// The container's network, if its containers reach each other through this host only; then the policy is for them too.
+  public var ownNetwork: NetworkName?
   public var addresses: [IPAddress]
   /// What may connect to the container; `nil`: everything.
   public var ingress: [Permission]?
@@ -59,11 +61,11 @@ public struct Policy: Equatable, Sendable {
     return words.joined(separator: ", ")
   }
 
-  /// The networks that it names.
+  /// The other networks that it names.
   public var networks: Set<NetworkName> {
     var networks: Set<NetworkName> = []
     for permission in (ingress ?? []) + (egress ?? []) {
-      if case .network(let name) = permission.peer { networks.insert(name) }
+      if case .network(let name) = permission.peer, name != ownNetwork { networks.insert(name) }
     }
     return networks
   }
@@ -97,6 +99,7 @@ extension Policy: JSONReadable {
       "links": .texts(links), "addresses": .texts(addresses), "ingress": ingress.map { .array($0.map { $0.json }) },
       "egress": egress.map { .array($0.map { $0.json }) }, "logGroup": .number(logGroup), "owns": .flag(ownsLinks),
       "inContainer": .flag(isInContainer), "dhcp": .flag(usesDHCP),
+      "own": .text(ownNetwork),
     ])
   }
 
@@ -108,6 +111,7 @@ extension Policy: JSONReadable {
     ownsLinks = try json.flag("owns") ?? false
     isInContainer = try json.flag("inContainer") ?? false
     usesDHCP = try json.flag("dhcp") ?? false
+    ownNetwork = try json.parsed("own")
   }
 }
 

@@ -127,8 +127,11 @@ struct BridgeDriver: LinkDriver {
     of owner: AttachmentID, _ config: BridgeConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     // Proxy entries exist only if rules are recorded.
-    let ruleSet = try kernel.filter.ruleSet(of: owner, .network)
-    return try unfinishedBridges(config, on: &kernel) + (ruleSet?.proxies ?? []).map { .deleteNeighbour($0) }
+    let ruleSets = [
+      try kernel.filter.ruleSet(of: owner, .network), try kernel.filter.ruleSet(of: owner, .policies),
+    ]
+    let proxies = ruleSets.flatMap { $0?.proxies ?? [] }
+    return try unfinishedBridges(config, on: &kernel) + proxies.map { .deleteNeighbour($0) }
       + (try kernel.hostInterfaceRemoval(of: owner)) + [
         .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
         .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),

@@ -60,12 +60,15 @@ struct BridgeFilter: Equatable {
   }
 
   /// The rules of one attachment; `nil` if it needs none.
+  ///
+  /// `separating`: whether these rules separate the containers, if `isolation` is `container`.
   func ruleSet(
-    _ owner: AttachmentID, bridge: InterfaceName, mac: MACAddress, addresses: [IPPrefix], peers: [LinkedPeer],
+    _ owner: AttachmentID, separating: Bool = true, bridge: InterfaceName, mac: MACAddress, addresses: [IPPrefix],
+    peers: [LinkedPeer],
     name: String?
   ) -> RuleSet? {
     var rules: [Rule] = []
-    if let isolation = isolation(of: bridge) { rules.append(.isolate(isolation)) }
+    if let isolation = isolation(of: bridge, separating) { rules.append(.isolate(isolation)) }
     for peer in peers { rules += peer.rules(from: addresses.map { $0.address }, on: bridge) }
     if guardsSource { rules.append(.guardSource(SourceGuard(owner.hostInterface, mac: mac))) }
     if let masquerade { rules += masquerade.rules(for: addresses) }
@@ -76,10 +79,10 @@ struct BridgeFilter: Equatable {
     return ruleSet
   }
 
-  private func isolation(of bridge: InterfaceName) -> Isolation? {
+  private func isolation(of bridge: InterfaceName, _ separating: Bool) -> Isolation? {
     guard isInternal || isolationMode != .none else { return nil }
     return Isolation(
-      bridge, reach: isInternal ? .closed : .network, separatesContainers: isolationMode == .container)
+      bridge, reach: isInternal ? .closed : .network, separatesContainers: separating && isolationMode == .container)
   }
 }
 
@@ -88,10 +91,20 @@ extension RuleSet {
   ///
   /// Equals `ip -6 neigh add proxy ADDRESS dev BRIDGE`.
   var proxies: [NeighbourSpec] {
-    for case .isolate(let isolation) in rules where isolation.separatesContainers {
-      return addresses.filter { $0.family == .v6 }.map { NeighbourSpec($0, mac: nil, on: isolation.bridge, .host) }
+    for rule in rules {
+      switch rule {
+      case .isolate(let isolation) where isolation.separatesContainers:
+        return RuleSet.proxies(for: addresses, on: isolation.bridge)
+      case .limit(let policy) where policy.ownNetwork != nil:
+        return policy.links.flatMap { RuleSet.proxies(for: policy.addresses, on: $0) }
+      default: break
+      }
     }
     return []
+  }
+
+  private static func proxies(for addresses: [IPAddress], on link: InterfaceName) -> [NeighbourSpec] {
+    addresses.filter { $0.family == .v6 }.map { NeighbourSpec($0, mac: nil, on: link, .host) }
   }
 }
 

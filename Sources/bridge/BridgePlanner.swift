@@ -14,7 +14,7 @@ struct BridgePlanner {
   var addresses: AddResult
 
   func plan() throws(CNIError) -> AttachmentPlan {
-    try settings.policy?.check(in: owner.network)
+    try settings.checkPolicy(in: owner.network)
     if let existing = hostState.bridge, existing.kind != "bridge" {
       throw CNIError(
         .invalidNetworkConfig,
@@ -94,8 +94,8 @@ struct BridgePlanner {
     var port = port(mtu: mtu)
     if let ruleSet = try ruleSet(addressing) { port.guards = [.addRules(ruleSet)] + linkProxies(ruleSet) }
     port.guards += hostState.addressCheck.changes(owner, addressing)
-    let addresses = addressing.ips.map { $0.address.address }
-    port.guards += settings.policy?.changes(owner, addresses, on: [settings.gatewayLink], settings.labels) ?? []
+    let policyChanges = self.policyChanges(addressing)
+    port.guards += policyChanges + ownProxies(policyChanges)
     return try port.changes(addressing) + (settings.isGateway ? HostGateway.containerRoutes(addressing) : [])
   }
 
@@ -113,8 +113,10 @@ struct BridgePlanner {
         .invalidNetworkConfig,
         "key \"links\": \"\(link.container)\": want the name or identifier of a container on \(owner.network)")
     }
+    // If policies are for the network's own containers, they keep them apart.
     return settings.filter.ruleSet(
-      owner, bridge: settings.gatewayLink, mac: addressing.mac, addresses: addressing.ips.map { $0.address },
+      owner, separating: !settings.hasOwnPolicy(owner.network), bridge: settings.gatewayLink, mac: addressing.mac,
+      addresses: addressing.ips.map { $0.address },
       peers: hostState.peers.compactMap { $0 }, name: settings.containerName)
   }
 
@@ -126,9 +128,22 @@ struct BridgePlanner {
       .map { .setNeighbour($0) }
   }
 
-  /// Linked containers reach each other through the host, which answers ARP for them; their ports stay isolated.
+  private func policyChanges(_ addressing: Addressing) -> [Change] {
+    settings.policy?.changes(
+      owner, addressing.ips.map { $0.address.address }, on: [settings.gatewayLink],
+      separated: settings.filter.isolationMode == .container, settings.labels) ?? []
+  }
+
+  /// The proxy entries for a container that others may reach by its policy.
+  private func ownProxies(_ policyChanges: [Change]) -> [Change] {
+    var proxies: [NeighbourSpec] = []
+    for case .addRules(let ruleSet) in policyChanges { proxies += ruleSet.proxies }
+    return proxies.map { .setNeighbour($0) }
+  }
+
+  /// Containers that may reach each other do so through the host, which answers ARP for them; their ports stay isolated.
   private var linkChanges: [Change] {
-    guard !settings.filter.links.isEmpty else { return [] }
+    guard !settings.filter.links.isEmpty || settings.hasOwnPolicy(owner.network) else { return [] }
     let bridge = settings.gatewayLink
     return [
       .setSysctls(

@@ -26,11 +26,40 @@ import Testing
     #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies) == nil)
   }
 
+  @Test func `a policy that names its own network keeps its containers apart in place of isolation`() throws {
+    let fixture = Fixture()
+    let keys = #"""
+      "isolation":"container","isGateway":true,
+      "policy":{"ingress":[{"from":{"network":"net"}}],"egress":[{"to":{"label":"tier=web"}}]}
+      """#
+    try fixture.add(keys)
+    #expect(
+      try fixture.kernel.filter.ruleSet(of: fixture.owner, .network)?.rules == [
+        .isolate(Isolation("cni0", reach: .network))
+      ])
+    #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host)?.port?.isolated == true)
+    let ruleSet = try #require(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies))
+    #expect(ruleSet.namedNetworks == [])
+    #expect(ruleSet.proxies == [NeighbourSpec("fd00:1::5", mac: nil, on: "cni0", .host)])
+    #expect(fixture.kernel.applied.contains(.setNeighbour(ruleSet.proxies[0])))
+    try fixture.plugin.check(fixture.call(keys))
+    try fixture.delete(keys)
+    #expect(fixture.kernel.applied.contains(.deleteNeighbour(ruleSet.proxies[0])))
+  }
+
   @Test(arguments: [
     (policy, "connections go through the host"),
     (#""isGateway":true,"macLearning":true,\#(policy)"#, "no macLearning"),
     (#""isGateway":true,"ipspoofchk":false,\#(policy)"#, "no macLearning"),
     (#""isGateway":true,"policy":{"egress":[{"to":{"network":"net"}}]}"#, "is the container's own"),
+    (
+      #""isolation":"container","isGateway":true,"policy":{"egress":[{"to":{"network":"net"}}]}"#,
+      #"in "ingress" and in "egress""#
+    ),
+    (
+      #""isolation":"network","isGateway":true,"policy":{"egress":[{"to":{"network":"net"}}]}"#,
+      "is the container's own"
+    ),
     (#"{"isGateway":true,\#(policy)}"#, "an address before the link is up"),
   ])
   func `a policy that could not hold is refused`(keys: String, message: String) throws {

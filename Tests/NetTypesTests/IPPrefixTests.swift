@@ -26,4 +26,13 @@ import Testing
   func `prefixes overlap in either order`(left: String, right: String, overlap: Bool) throws {
     #expect(try #require(IPPrefix(left)).overlaps(#require(IPPrefix(right))) == overlap)
   }
+
+  @Test(arguments: [
+    ("10.0.0.0", "10.0.0.255", "10.0.0.0/24"), ("0.0.0.0", "255.255.255.255", "0.0.0.0/0"),
+    ("10.0.0.7", "10.0.0.7", "10.0.0.7/32"), ("10.0.1.0", "10.0.2.255", nil), ("10.0.0.0", "10.0.0.254", nil),
+    ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0"), ("fd00::", "fd00::1", "fd00::/127"),
+  ])
+  func `a range is a prefix if it is all of one`(first: String, last: String, prefix: String?) throws {
+    #expect(try IPPrefix(#require(IPAddress(first))...#require(IPAddress(last)))?.description == prefix)
+  }
 }

@@ -67,7 +67,7 @@ private func sortingElements(_ text: String) -> [String] {
 enum GoldenRules {
   static let names =
     PluginRole.allCases.map(\.rawValue) + [
-      "conditions", "container", "guard", "isolation", "marks", "prefixes", "spares",
+      "conditions", "container", "guard", "isolation", "marks", "prefixes", "ranges", "spares",
     ]
 
   static func ruleSets(_ kind: String) throws -> [RuleSet] {
@@ -90,6 +90,7 @@ enum GoldenRules {
     case "isolation": return [try isolations()]
     case "marks": return try [0, 13, 31].map { try [.publish(marked($0)), .publish(marked($0, to: "fd00::\($0)"))] }
     case "prefixes": return [try masquerades()]
+    case "ranges": return try ranges().map { [.limit($0)] }
     default: return try [spares(isBound: false), spares(isBound: true)]
     }
   }
@@ -128,6 +129,33 @@ enum GoldenRules {
         try .masquerade(Masquerade(address("fd00::\($0):7"), in: prefix("fd00::\($0):7/\($0)"), isRandom: $0 == 64))
       }
       + [.masquerade(Masquerade(address("192.0.2.1"), in: prefix("192.0.2.1/0")))]
+  }
+
+  private static func ranges() throws -> [Policy] {
+    let addresses = try [address("10.1.0.2"), address("fd00::2")], link = try name("br0")
+    func allowing(_ texts: [(String, String)]) throws -> [Policy.Permission] {
+      try texts.map { .init(.prefix(try prefix($0)), try $1.isEmpty ? [] : [#require(PortSpan($1))]) }
+    }
+    let ingress = try allowing([
+      ("10.0.0.0/8", ""), ("10.128.0.0/9", "80"), ("255.255.255.0/24", ""), ("fd00::/64", ""), ("ffff::/16", ""),
+      ("192.0.2.0/25", "80/tcp"), ("192.0.2.0/24", "1-65535/udp"), ("2001:db8::/32", "443"),
+      ("2001:db8:1::/48", "65535/tcp"),
+    ])
+    let egress = try allowing([
+      ("192.0.2.1/32", ""), ("192.0.2.3/32", ""), ("2001:db8::1/128", ""), ("2001:db8::3/128", ""),
+      ("192.0.2.7/32", "80/tcp"), ("192.0.2.9/32", "81/tcp"), ("2001:db8::7/128", "80/tcp"),
+      ("2001:db8::9/128", "81/udp"),
+    ])
+    let joined = try allowing([
+      ("10.0.1.0/24", "80"), ("10.0.2.0/24", "80"), ("::/1", "80/tcp"), ("8000::/1", "80/tcp"),
+      ("0.0.0.0/8", "80"), ("255.0.0.0/8", "80"),
+    ])
+    return try [
+      Policy(of: addresses, on: [link], ingress: ingress, egress: egress),
+      Policy(
+        of: [address("10.1.0.3"), address("fd00::3")], on: [link], ingress: joined,
+        egress: allowing([("10.0.1.0/24", ""), ("10.0.2.0/24", ""), ("::/0", "")])),
+    ]
   }
 
   private static func spares(isBound: Bool) throws -> [Rule] {

@@ -61,5 +61,17 @@ import Testing
     let policy = try policy(#"{"ingress": [{"from": {"network": "front"}}]}"#)
     try policy.check(in: "app")
     #expect(throws: CNIError.self) { try policy.check(in: "front") }
+    #expect(throws: CNIError.self) { try policy.check(in: "front", separated: true) }
+  }
+
+  @Test(arguments: [
+    (#"{"ingress": [{"from": {"network": "app"}}], "egress": [{"to": {"network": "app"}}]}"#, true),
+    (#"{"ingress": [{"from": {"network": "app"}}], "egress": [{"to": {"label": "a=b"}}]}"#, true),
+    (#"{"ingress": [{"from": {"label": "a=b"}}], "egress": [{}]}"#, false),
+    (#"{"ingress": [{"from": {"network": "db"}}], "egress": [{"to": {"network": "app"}}]}"#, false),
+    (#"{"default": "allow"}"#, false),
+  ])
+  func `a policy is for its own network if both lists can open connections in it`(text: String, isForOwn: Bool) throws {
+    #expect(try policy(text).isForOwn("app") == isForOwn)
   }
 }

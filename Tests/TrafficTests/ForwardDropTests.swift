@@ -5,10 +5,6 @@ import Testing
 /// Hosts that drop forwarded packets: with Docker's, ufw's or an operator's own rules.
 @Suite(.needsRoot)
 struct ForwardDropTests {
-  private func script(_ rules: HostRules, _ flavour: String) -> String {
-    "for v in iptables ip6tables; do $v-\(flavour)-restore <<'END'\n\(rules.text)\nEND\ndone"
-  }
-
   /// The output of `iptables-save` and `nft list ruleset`.
   private func saved(_ world: World) throws -> String {
     try world.shell(
@@ -30,7 +26,7 @@ struct ForwardDropTests {
   ) throws {
     try World.use(backend, containers: 2) { world in
       if flavour == "legacy" { try world.useTables() }
-      try world.shell(script(rules, flavour))
+      try world.load(rules, flavour)
       let before = try saved(world)
       // Without the plugin firewall: the published port and masquerading each need a passage.
       let network = try world.network(1, #"{"ipMasq": false}"#)

@@ -126,43 +126,48 @@ struct PolicyTests {
     }
   }
 
-  @Test func `an established connection stays when a policy is added`() throws {
-    try World.use(.nftables, containers: 2) { world in
+  /// Opens a connection from container 1 to container 2, on which it sends `hello` when there is a file `go`.
+  private static func connect(_ world: World, to address: String) throws {
+    let server = "ip netns exec \(world.namespace(.container(2)))"
+    let client = "ip netns exec \(world.namespace(.container(1)))"
+    try world.shell(
+      """
+      cd \(world.lab.directory)
+      cat > server.py <<'END'
+      from socket import create_server
+      connection, _ = create_server(("", 4000)).accept()
+      data = connection.recv(6)
+      open("got", "wb").write(data)
+      END
+      cat > client.py <<'END'
+      from os.path import exists
+      from socket import create_connection
+      from time import sleep
+      connection = create_connection(("\(address)", 4000), timeout=30)
+      open("connected", "w")
+      for _ in range(300):
+        if exists("go"): break
+        sleep(0.1)
+      connection.sendall(b"hello\\n")
+      END
+      timeout 60 \(server) python3 server.py > server.log 2>&1 &
+      for i in $(seq 100); do \(server) ss -Hltn | grep -q :4000 && break; sleep 0.1; done
+      timeout 60 \(client) python3 client.py > client.log 2>&1 &
+      for i in $(seq 100); do [ -e connected ] && break; sleep 0.1; done
+      """)
+  }
+
+  @Test func `an established connection stays when policies are added and removed`() throws {
+    try World.use(.nftables, containers: 3) { world in
       let limited = try world.network(2, firewall: #"{"policy": {}}"#)
       var attachment = try world.network(2).add(2)
       _ = try world.network(1).add(1)
-      let server = "ip netns exec \(world.namespace(.container(2)))"
-      let client = "ip netns exec \(world.namespace(.container(1)))"
-      let directory = world.lab.directory
-      try world.shell(
-        """
-        cd \(directory)
-        cat > server.py <<'END'
-        from socket import create_server
-        connection, _ = create_server(("", 4000)).accept()
-        data = connection.recv(6)
-        open("got", "wb").write(data)
-        END
-        cat > client.py <<'END'
-        from os.path import exists
-        from socket import create_connection
-        from time import sleep
-        connection = create_connection(("\(attachment.addresses[0])", 4000), timeout=30)
-        open("connected", "w")
-        for _ in range(300):
-          if exists("go"): break
-          sleep(0.1)
-        connection.sendall(b"hello\\n")
-        END
-        timeout 60 \(server) python3 server.py > server.log 2>&1 &
-        for i in $(seq 100); do \(server) ss -Hltn | grep -q :4000 && break; sleep 0.1; done
-        timeout 60 \(client) python3 client.py > client.log 2>&1 &
-        for i in $(seq 100); do [ -e connected ] && break; sleep 0.1; done
-        """)
+      try Self.connect(world, to: attachment.addresses[0])
       attachment.result = try world.lab.run(limited.call("ADD", #require(limited.plugins.last), attachment)).result()
+      try limited.delete(limited.add(3))
       try world.expect([Expectation(.container(1), to: attachment.addresses[0], .tcp, 80, by: nil)])
       let received = try world.shell(
-        "cd \(directory); touch go; for i in $(seq 100); do grep -s hello got && break; sleep 0.1; done")
+        "cd \(world.lab.directory); touch go; for i in $(seq 100); do grep -s hello got && break; sleep 0.1; done")
       #expect(received == "hello\n")
     }
   }

@@ -12,6 +12,11 @@ extension World {
       """)
   }
 
+  /// Loads the rules of other programs for both families; the flavour is `legacy` or `nft`.
+  func load(_ rules: HostRules, _ flavour: String) throws {
+    try shell("for v in iptables ip6tables; do $v-\(flavour)-restore <<'END'\n\(rules.text)\nEND\ndone")
+  }
+
   /// Removes all rules, as a careless administrator may do.
   func flush() throws {
     try shell(

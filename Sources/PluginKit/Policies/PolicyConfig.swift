@@ -52,27 +52,53 @@ public struct PolicyConfig: JSONReadable, Equatable, Sendable {
   /// The networks that it names.
   var networks: Set<NetworkName> { Policy(of: [], on: [], ingress: ingress, egress: egress).networks }
 
-  /// - Throws: code 7 if it names the container's own network, whose containers do not reach each other through the host.
-  public func check(in network: NetworkName) throws(CNIError) {
+  /// Whether the policy is for connections between the network's own containers too: only if it opens any, with an entry
+  /// for the network or for labels in both lists.
+  public func isForOwn(_ network: NetworkName) -> Bool {
+    [ingress, egress].allSatisfy { list in
+      list?.contains { permission in
+        switch permission.peer {
+        case .network(let name): name == network
+        case .label: true
+        case .anyone, .prefix: false
+        }
+      } ?? false
+    }
+  }
+
+  /// `separated`: whether containers of the network reach each other through the host only.
+  ///
+  /// - Throws: code 7 if it names the container's own network in vain.
+  public func check(in network: NetworkName, separated: Bool = false) throws(CNIError) {
     guard networks.contains(network) else { return }
-    throw CNIError(
-      .invalidNetworkConfig,
-      "key \"policy\": network \"\(network)\" is the container's own: connections in a network do not pass the host; "
-        + "want another network, or containers that are kept apart (\"ingressPolicy\": \"isolated\") with \"links\"")
+    let own = "key \"policy\": network \"\(network)\" is the container's own: "
+    guard separated else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        own + "connections in a network do not pass the host; want another network, or \"bridge\" with the key and "
+          + "\"isolation\": \"container\"")
+    }
+    guard isForOwn(network) else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        own + "both lists are its containers': want it, or a label, in \"ingress\" and in \"egress\"")
+    }
   }
 
   /// The changes that add the policy and the labels of a container with these addresses behind these links.
   ///
   /// The bridge ports `ports` then accept packets from these addresses only. `owned`: the links are this container's alone.
+  /// `separated`: containers of the network reach each other through the host only.
   public func changes(
-    _ owner: AttachmentID, _ addresses: [IPAddress], on links: [InterfaceName], owned: Bool = false, _ labels: [Label],
-    guarding ports: [InterfaceName] = []
+    _ owner: AttachmentID, _ addresses: [IPAddress], on links: [InterfaceName], owned: Bool = false,
+    separated: Bool = false, _ labels: [Label], guarding ports: [InterfaceName] = []
   ) -> [Change] {
     guard !addresses.isEmpty else { return [] }
     var rules: [Rule] = []
     if ingress != nil || egress != nil {
       var policy = Policy(of: addresses, on: links, ingress: ingress, egress: egress, logGroup: logGroup)
       policy.ownsLinks = owned
+      if separated, isForOwn(owner.network) { policy.ownNetwork = owner.network }
       rules.append(.limit(policy))
     }
     if !labels.isEmpty { rules.append(.join(Membership(of: addresses, on: links, labels))) }
