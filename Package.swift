@@ -110,7 +110,7 @@ let package = Package(
     .target(
       name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
     tests(
-      "OverlayEtcdTests", ["CNI", "Etcd", "EtcdSupport", "Kernel", "Linux", "NetTypes", "Overlay"]),
+      "OverlayEtcdTests", ["CNI", "Etcd", "EtcdSupport", "Kernel", "Linux", "NetTypes", "PacketFilter", "Overlay"]),
     tests("OverlayEtcdTrafficTests", ["CNI", "EtcdSupport", "LabSupport"]),
     tests("EtcdTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "Linux"]),
     tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),

@@ -7,6 +7,8 @@ extension HostFilter {
   public mutating func collectGarbage(
     _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
   ) throws(KernelError) {
+    // The rules for a network's containers on other hosts stay with its devices.
+    let valid = valid.isEmpty ? valid : valid.union([.tunnel(of: network)])
     try inTurn(role, removing: true) { (filter) throws(KernelError) in
       try filter.collectGarbageNow(network, role, valid: valid, everywhere: everywhere)
     }

@@ -13,9 +13,13 @@ extension HostFilter {
   private func path(_ network: NetworkName) -> String { "\(peerDirectory)/\(network)" }
 
   /// The noted links; `nil` if no policy names the network.
-  private func notedLinks(of network: NetworkName) throws(KernelError) -> [InterfaceName]? {
+  public func notedLinks(of network: NetworkName) throws(KernelError) -> [InterfaceName]? {
     try Files.readIfPresent(path(network))?.split(separator: UInt8(ascii: "\n"))
       .compactMap { InterfaceName(String(decoding: $0, as: UTF8.self)) }
+  }
+
+  public func deniedPackets(by policy: Policy) throws(KernelError) -> DeniedPackets? {
+    try nftables.deniedPackets(by: policy)
   }
 
   public func unknownNetworks(of ruleSet: RuleSet) throws(KernelError) -> [NetworkName] {
@@ -34,9 +38,11 @@ extension HostFilter {
       // The empty line shows that the links have been looked for.
       let lines = "\n" + all.map { "\($0)\n" }.joined()
       try Files.replace(filter.path(network), with: Array(lines.utf8), mode: 0o600)
-      try filter.nftables.setLinks(all, of: network)
+      try filter.fill(.network(network))
     }
   }
+
+  public func wantsLinks(of network: NetworkName) throws(KernelError) -> Bool { Files.exists(path(network)) }
 
   /// Whether policies name the network, and one of these links is not noted, or none has been looked for.
   private func lacks(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) -> Bool {
@@ -68,29 +74,41 @@ extension HostFilter {
     }
   }
 
-  /// Adds the noted links to the sets that the policies look up.
+  /// Fills the sets that the policies look up.
   func addPeers(of ruleSet: RuleSet) throws(KernelError) {
-    for network in ruleSet.namedNetworks {
-      if let links = try notedLinks(of: network), !links.isEmpty { try nftables.setLinks(links, of: network) }
-    }
+    for peer in ruleSet.namedPeers { try fill(peer) }
   }
 
-  /// The policies of the rule set whose networks' sets lack noted links.
+  func fill(_ peer: Policy.Peer) throws(KernelError) { try nftables.fill(try contents(of: peer)) }
+
+  /// The policies of the rule set for whose peers something is missing.
   func policiesWithoutPeers(_ ruleSet: RuleSet) throws(KernelError) -> [Rule] {
     var rules: [Rule] = []
     for case .limit(let policy) in ruleSet.rules {
-      for network in policy.networks {
-        guard let links = try notedLinks(of: network), let present = try nftables.links(of: network) else { continue }
-        if !links.allSatisfy(present.contains) { rules.append(.limit(policy)) }
+      for peer in RuleSet(ruleSet.owner, ruleSet.role, [.limit(policy)]).namedPeers {
+        if try nftables.lacks(try contents(of: peer)) { rules.append(.limit(policy)) }
       }
     }
     return rules
   }
 
+  /// What is noted of the peer: on this host, and on others.
+  private func contents(of peer: Policy.Peer) throws(KernelError) -> PeerContents {
+    var contents = PeerContents(of: peer)
+    switch peer {
+    case .network(let network):
+      contents.links = try notedLinks(of: network) ?? []
+      contents.prefixes = try farNetwork(network)?.prefixes ?? []
+    case .label(let label): contents.members = try farMembers(with: label)
+    case .anyone, .prefix: break
+    }
+    return contents
+  }
+
   /// Removes the files of networks that no policy names any more.
   private func forgetPeers() throws(KernelError) {
     for name in try Files.list(peerDirectory) ?? [] {
-      if let network = NetworkName(name), try nftables.links(of: network) != nil { continue }
+      if let network = NetworkName(name), try nftables.isNamed(network) { continue }
       try Files.removeTree("\(peerDirectory)/\(name)")
     }
     try Files.removeEmptyDirectory(peerDirectory)

@@ -18,6 +18,8 @@ public struct HostFilter: PacketFilter {
   let ruleSetFiles: RuleSetFiles
   let sourceRecords: SourceRecords
   let state: String
+  /// The directory with the results that libcni keeps.
+  let resultCache: String
   /// The lock; `nil` if it is not held.
   var filterLock: FilterLock?
   /// The files in which the kernel lists the legacy tables in use, one for each family.
@@ -30,17 +32,19 @@ public struct HostFilter: PacketFilter {
   ///   - nftables: the backend for our own tables in nf_tables.
   ///   - zones: firewalld.
   ///   - state: the directory for the records and the lock.
+  ///   - resultCache: the directory with the results that libcni keeps.
   ///   - sources: the directory for records of sources in firewalld's configuration; it survives a reboot.
   ///   - legacyTables: the files that list legacy tables.
   public init(
     iptables: any FilterBackend, nftables: any FilterBackend, zones: any FirewalldClient = NoFirewalld(),
-    state: String = StatePaths.run, sources: String = StatePaths.firewalldSources,
+    state: String = StatePaths.run, resultCache: String = "\(StatePaths.resultCache)/results",
+    sources: String = StatePaths.firewalldSources,
     legacyTables: [String] = Self.legacyTables
   ) {
     self.iptables = iptables
     self.nftables = nftables
     self.zones = zones
-    self.state = state
+    (self.state, self.resultCache) = (state, resultCache)
     sourceRecords = SourceRecords(directory: sources)
     self.legacyTables = legacyTables
     ruleSetFiles = RuleSetFiles(directory: "\(state)/filter")
@@ -164,6 +168,9 @@ public struct HostFilter: PacketFilter {
     guard role != .policies || everywhere || ruleSetFiles.exists(owner, role) else { return }
     try inTurn(role, removing: true) { (filter) throws(KernelError) in
       try filter.removeNow(owner, role, everywhere: everywhere)
+      if role == .policies, everywhere, owner == .tunnel(of: owner.network) {
+        try filter.forgetFarNetwork(owner.network)
+      }
     }
   }
 
@@ -331,14 +338,20 @@ extension HostFilter {
   /// If the process is killed in between, the next call finds no file and removes all rules with that owner's tag. A file
   /// that listed too few rules would leave the others in place: for instance, a removed peer would still be accepted.
   public mutating func set(_ ruleSet: RuleSet) throws(KernelError) {
+    try inTurn(ruleSet.role, removing: true) { (filter) throws(KernelError) in try filter.setNow(ruleSet) }
+  }
+
+  private mutating func setNow(_ ruleSet: RuleSet) throws(KernelError) {
     let old = try recordedRuleSet(of: ruleSet.owner, ruleSet.role)
     var ruleSet = ruleSet
     ruleSet.backend = try backend(ruleSet.backend)
-    guard ruleSet.isReplaceable, old?.isReplaceable ?? true else { return try add(ruleSet) }
-    if old == ruleSet, try nftables.missing(from: ruleSet).isEmpty { return }
+    guard ruleSet.isReplaceable, old?.isReplaceable ?? true else { return try addNow(ruleSet) }
+    if old == ruleSet, try missingRules(ruleSet, in: .nftables).isEmpty { return }
     try ruleSetFiles.delete(ruleSet.owner, ruleSet.role)
     do throws(KernelError) {
+      try expectPeers(of: ruleSet)
       try nftables.replace(old, with: ruleSet)
+      try addPeers(of: ruleSet)
       try ruleSetFiles.write(ruleSet)
     } catch {
       rollBack(to: old, from: ruleSet)
@@ -370,6 +383,7 @@ extension HostFilter {
     }
     do throws(KernelError) {
       try nftables.replace(nil, with: old)
+      try addPeers(of: old)
       try ruleSetFiles.write(old)
     } catch {}
   }

@@ -127,6 +127,7 @@ public func differences<K: Kernel & ~Copyable>(
 /// Whether `change` would change nothing, without a text for each difference.
 public func isMade<K: Kernel & ~Copyable>(_ change: Change, on kernel: inout K) throws(KernelError) -> Bool {
   if case .setTunnelTables(let wanted) = change { return try SetTunnelTables(wanted: wanted).isMade(on: &kernel) }
+  if case .removeRules(let owner, let role, _) = change { return try kernel.filter.ruleSet(of: owner, role) == nil }
   return try change.differences(on: &kernel).isEmpty
 }
 

@@ -23,7 +23,7 @@ extension Sysctl {
     } catch {
       if isOptional, error.isMissing { return }
       guard error.isPermissionError else { throw error }
-      let current = try? read()
+      let current = try? read()  // the write's error is reported
       if let current, matches(current) { return }
       let refused = KernelError(
         "set sysctl \(key)=\(value), which is \(current ?? "unknown")", errno: error.errno, reason: error.reason)

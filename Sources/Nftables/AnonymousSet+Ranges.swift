@@ -29,7 +29,7 @@ extension AnonymousSet {
 
   /// Ports with their protocols; with ranges, a set of intervals, which is slower.
   static func ports(_ spans: [PortSpan]) -> AnonymousSet {
-    concatenation([.transport, .port], spans.map { ($0.first, $0.last) }, SetUserData.concatenatedKey)
+    concatenation([.transport, .port], spans.map { (first: $0.first, last: $0.last) }, SetUserData.concatenatedKey)
   }
 
   /// Addresses, each with the ports that are allowed there.
@@ -38,7 +38,10 @@ extension AnonymousSet {
     let (header, field) = end.nftNumbers(family)
     let ranges = allowed.flatMap { one in
       one.ports.map { span in
-        ([.address(one.addresses.lowerBound)] + span.first, [.address(one.addresses.upperBound)] + span.last)
+        (
+          first: [.address(one.addresses.lowerBound)] + span.first,
+          last: [.address(one.addresses.upperBound)] + span.last
+        )
       }
     }
     return concatenation(

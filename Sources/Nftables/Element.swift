@@ -23,6 +23,8 @@ struct SetSpec: Equatable {
   var name: String
   var key: [Field.Kind]
   var value: Value
+  /// Whether its keys are intervals, which do not overlap.
+  var isInterval = false
 
   init(_ part: Layout.Part, _ name: String, key: [Field.Kind], value: Value = .none) {
     self.part = part
@@ -50,7 +52,7 @@ struct SetSpec: Equatable {
   var declaration: String {
     let key = key.map { $0.rawValue }.joined(separator: " . ")
     return switch value {
-    case .none: "add set \(qualifiedName) { type \(key) ; }"
+    case .none: "add set \(qualifiedName) { type \(key) ; \(isInterval ? "flags interval ; " : "")}"
     case .verdict: "add map \(qualifiedName) { type \(key) : verdict ; }"
     case .fields(let kinds):
       "add map \(qualifiedName) { type \(key) : \(kinds.map { $0.rawValue }.joined(separator: " . ")) ; }"

@@ -3,6 +3,8 @@ import NetTypes
 /// One component of a set's key, or of a map's value.
 enum Field: Equatable {
   case address(IPAddress)
+  /// An interval, in a set of intervals.
+  case prefix(IPPrefix)
   case transport(TransportProtocol)
   case port(UInt16)
   case interface(InterfaceName)
@@ -49,6 +51,7 @@ enum Field: Equatable {
   var text: String {
     switch self {
     case .address(let address): "\(address)"
+    case .prefix(let prefix): "\(prefix)"
     case .transport(let transport): "\(transport.number)"
     case .port(let port): "\(port)"
     case .interface(let name): "\"\(name)\""
@@ -61,6 +64,7 @@ enum Field: Equatable {
   var bytes: [UInt8] {
     switch self {
     case .address(let address): address.bytes
+    case .prefix(let prefix): prefix.first.bytes
     case .transport(let transport): [transport.number]
     case .port(let port): [UInt8(port >> 8), UInt8(truncatingIfNeeded: port)]
     case .interface(let name): padded(Array(name.description.utf8), to: 16)
@@ -91,6 +95,11 @@ enum Field: Equatable {
 }
 
 extension [Field] {
+  /// The key after an interval; `nil` for another key, and for an interval up to the last address.
+  var endOfInterval: [UInt8]? {
+    if case .prefix(let prefix)? = first { prefix.last.advanced(by: 1)?.bytes } else { nil }
+  }
+
   var text: String { map { $0.text }.joined(separator: " . ") }
 
   /// The kernel's encoding; in a concatenation, each component is padded to a multiple of four bytes.

@@ -17,6 +17,8 @@ extension Layout {
     case policies
     /// What the interfaces of this network namespace may connect to, if it is a container's.
     case ownPolicies
+    /// Who may connect to containers on other hosts.
+    case farPolicies
     /// The whole table `bridge swift_cni`.
     case guards
 
@@ -41,6 +43,7 @@ extension Layout {
       case .tunnels: "\(tunnelPrefix)input"
       case .policies: "policies"
       case .ownPolicies: "own_input"
+      case .farPolicies: "far_policies"
       }
     }
 

@@ -18,6 +18,7 @@ import PacketFilter
 ///   hosts.
 /// - `vtep_forward`, type filter, priority -150: drops what containers send to such ports of other hosts.
 /// - `policies`, type filter, priority -10: connections of containers that have a policy.
+/// - `far_policies`, type filter, priority -9: connections to containers of such networks on other hosts.
 /// - `own_input`, `own_output` and `own_forward`, type filter, priority -10, in a container's namespace: connections of
 ///   its interfaces that have a policy.
 /// - `anchor`: empty; every owner has an element that leads to it.
@@ -64,6 +65,8 @@ enum Layout {
 
   /// The link of one container alone: chain that limits which connections it opens.
   static let limitedLinks = SetSpec(.policies, "limited_links", key: [.interface], value: .verdict)
+  /// The link to a network's containers on other hosts: chain that limits who connects to them.
+  static let limitedFar = SetSpec(.farPolicies, "limited_far", key: [.interface], value: .verdict)
   /// One element for each owner and label or network that it has or names; keys are hashes.
   static let peerUsers = SetSpec(.policies, "peer_users", key: [.interface], value: .verdict)
 
@@ -81,10 +84,8 @@ enum Layout {
   }
 
   static var sets: [SetSpec] {
-    [
-      owners, servers, tunnels, openTunnels, tunnelOwners, limitedLinks, peerUsers, ownLimits(.ingress),
-      ownLimits(.egress),
-    ]
+    [owners, servers, tunnels, openTunnels, tunnelOwners, limitedLinks, limitedFar, peerUsers]
+      + PolicySide.allCases.map(ownLimits)
       + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
       + IPFamily.allCases.flatMap { FamilySets($0).all } + [guarded, allowed, frameOwners, addressed]
       + IPFamily.allCases.map(sources)
@@ -182,16 +183,24 @@ enum Layout {
           + isolating.flatMap { role -> [NftRule] in
             [[.verdict([.link(.outgoing)], entering(role))], [.verdict([.link(.incoming)], leaving(role))]]
           } + each.flatMap { $0.admissions }),
+    ] + policyChains + ownChains + tunnelChains
+  }
+
+  private static var policyChains: [Chain] {
+    [
       Chain(
         part: .policies, name: Part.policies.mainChain, hook: Hook(.filter, .forward, -10),
         rules: [[.established, .accept], [.verdict([.link(.incoming)], limitedLinks)]]
-          + each.flatMap { sets -> [NftRule] in
+          + IPFamily.allCases.map(FamilySets.init(_:)).flatMap { sets -> [NftRule] in
             [
               [.verdict([.link(.incoming), .address(.source, sets.family)], sets.limitedOut)],
               [.verdict([.link(.outgoing), .address(.destination, sets.family)], sets.limitedIn)],
             ]
           }),
-    ] + tunnelChains + ownChains
+      Chain(
+        part: .farPolicies, name: Part.farPolicies.mainChain, hook: Hook(.filter, .forward, -9),
+        rules: [[.established, .accept], [.verdict([.link(.outgoing)], limitedFar)]]),
+    ]
   }
 
   private static var tunnelChains: [Chain] {

@@ -1,43 +1,66 @@
 public import CNI
 public import NetTypes
-import PacketFilter
+public import PacketFilter
 
 extension NftablesBackend {
-  public func links(of network: NetworkName) throws(KernelError) -> [InterfaceName]? {
-    let chain = PeerSets.chain(of: network).name
+  public func isNamed(_ network: NetworkName) throws(KernelError) -> Bool {
+    try RulesetSocket.open().uses(of: PeerSets.chain(of: network).name, .inet) != nil
+  }
+
+  public func lacks(_ contents: PeerContents) throws(KernelError) -> Bool {
+    guard let chain = contents.chain?.name else { return false }
     let socket = try RulesetSocket.open()
-    guard try socket.uses(of: chain, .inet) != nil else { return nil }
-    return try Self.links(of: chain, in: socket)
+    guard try socket.uses(of: chain, .inet) != nil else { return false }
+    return try PeerChanges(of: contents, chain, in: socket).additions.isEmpty == false
   }
 
-  private static func links(of chain: String, in socket: borrowing RulesetSocket) throws(KernelError) -> [InterfaceName]
-  {
-    let set = PeerSets.links(of: chain)
-    return try socket.elements(of: set).compactMap { listed in
-      if case .interface(let link) = [Field](set.key, bytes: listed.key)?.first { link } else { nil }
-    }
-  }
-
-  public func setLinks(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) {
-    let chain = PeerSets.chain(of: network).name
+  public func fill(_ contents: PeerContents) throws(KernelError) {
+    guard let chain = contents.chain?.name else { return }
     let socket = try RulesetSocket.open()
     for _ in 0..<NftablesBackend.tries {
       guard try socket.uses(of: chain, .inet) != nil else { return }
-      let old = try Self.links(of: chain, in: socket)
-      let element = { Element(set: PeerSets.links(of: chain), key: [.interface($0)], value: .none, comment: chain) }
-      let changes: [RulesetChange] =
-        old.filter { !links.contains($0) }.map { .deleteElement(element($0)) }
-        + links.filter { !old.contains($0) }.map { .addElement(element($0)) }
-      guard !changes.isEmpty else { return }
       do throws(KernelError) {
-        return try socket.carryOut(changes, doing: "note links of network \(network)")
+        let changes = try PeerChanges(of: contents, chain, in: socket)
+        return try socket.carryOut(changes.removals + changes.additions, doing: "note who is \(contents.peer)")
       } catch {
         // Another process changes the same set, or removes it with the last policy.
         guard error.errno.isOne(of: .ENOENT, .EAGAIN, .EEXIST) || NftErrorText.isUnanswered(error) else { throw error }
       }
     }
     throw KernelError(
-      "note links of network \(network)", errno: .EAGAIN,
-      reason: "other processes changed the ruleset 10 times in a row")
+      "note who is \(contents.peer)", errno: .EAGAIN, reason: "other processes changed the ruleset 10 times in a row")
+  }
+}
+
+/// How the sets of a peer differ from what they should have.
+private struct PeerChanges {
+  var removals: [RulesetChange] = []
+  var additions: [RulesetChange] = []
+
+  init(of contents: PeerContents, _ chain: String, in socket: borrowing RulesetSocket) throws(KernelError) {
+    let wanted = Dictionary(grouping: contents.elements(chain), by: { $0.set.name })
+    for set in PeerSets.sets(of: chain) {
+      let listed = try socket.elements(of: set)
+      if set.isInterval {
+        change(set, wanted[set.name] ?? [], listed)
+      } else {
+        change(set, wanted[set.name] ?? [], listed.filter { $0.comment == chain }.compactMap { Element($0, in: set) })
+      }
+    }
+  }
+
+  private mutating func change(_ set: SetSpec, _ wanted: [Element], _ present: [Element]) {
+    let wantedKeys = Set(wanted.map { $0.key.bytes }), presentKeys = Set(present.map { $0.key.bytes })
+    removals += present.filter { !wantedKeys.contains($0.key.bytes) }.map { .deleteElement($0) }
+    additions += wanted.filter { !presentKeys.contains($0.key.bytes) }.map { .addElement($0) }
+  }
+
+  /// Refills a set of intervals that has others: what is listed are only their bounds.
+  private mutating func change(_ set: SetSpec, _ wanted: [Element], _ listed: [ListedElement]) {
+    let present = Set(listed.filter { !$0.isEnd }.map { $0.key } + listed.filter { $0.isEnd }.map { $0.key + [1] })
+    let bounds = Set(wanted.map { $0.key.bytes } + wanted.compactMap { $0.key.endOfInterval.map { $0 + [1] } })
+    guard present != bounds else { return }
+    if !listed.isEmpty { removals.append(.flushSet(set)) }
+    additions += wanted.map { .addElement($0) }
   }
 }

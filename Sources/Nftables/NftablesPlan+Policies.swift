@@ -5,13 +5,16 @@ import PacketFilter
 extension NftablesPlan {
   /// Adds a chain for each limited direction, shared by containers with the same policy, and elements that lead to it.
   mutating func limit(_ policy: Policy, _ owner: ElementOwner) throws(KernelError) {
-    for link in policy.links { try NftSyntax.check(name: link.description) }
+    for link in policy.links + [policy.tunnel].compactMap({ $0 }) { try NftSyntax.check(name: link.description) }
     for side in PolicySide.allCases {
       guard let permissions = side.permissions(policy) else { continue }
       for permission in permissions where !policy.isOwn(permission.peer) { name(permission.peer, owner) }
       let rules = side.rules(permissions, policy)
       let chain = SharedChain(name: NftablesPlan.chainName("policy_\(side)_", rules), rules: rules)
       chains.append(chain)
+      if side == .ingress, let tunnel = policy.tunnel, policy.addresses.isEmpty {
+        add(Layout.limitedFar, [.interface(tunnel)], .jump(chain.name), owner)
+      }
       for link in policy.links { lead(link, side, policy, to: chain, owner) }
     }
   }
@@ -82,21 +85,22 @@ enum PolicySide: String, CaseIterable, CustomStringConvertible {
   /// Between containers that a bridge keeps apart, only entries for their network and for labels allow anything. Other
   /// bridges pass such packets only to br_netfilter, and not to be limited.
   func rules(_ permissions: [Policy.Permission], _ policy: Policy) -> [NftRule] {
-    let families = IPFamily.allCases.filter { family in
-      policy.isInContainer || policy.addresses.contains { $0.family == family }
-    }
+    let families = policy.families
     let within = Statement.link(link, policy.links.map { $0.description })
     let logged: [Statement] = policy.logGroup.map { [.log(group: $0)] } ?? []
     let denied: [Statement] = [.counter] + logged + [.drop]
     let peers = permissions.byPeer.map { peer, ports in
-      (isForAll: peer == .anyone, rules: rules(policy.isOwn(peer) ? [[within]] : matches(peer, families), ports))
+      (
+        isForAll: peer == .anyone,
+        rules: rules(policy.isOwn(peer) ? [[within]] : matches(peer, families) + farMatches(peer, policy), ports)
+      )
     }
     let named = peers.filter { !$0.isForAll }.flatMap { $0.rules }
     let others =
       peers.filter { $0.isForAll }.flatMap { $0.rules }
       + families.flatMap { family in permissions.ranges(family).rules(end) } + [NftRule(denied)]
     if policy.isInContainer { return unlimitedInContainer(policy) + named + others }
-    guard policy.ownNetwork != nil else { return [[within, .returnToCaller]] + named + others }
+    guard policy.ownNetwork != nil else { return [[within, .returnToCaller]] + ownPrefixes(policy) + named + others }
     let discovery: [NftRule] = families.contains(.v6) ? [[within, .neighbourDiscovery, .returnToCaller]] : []
     return discovery + named + [NftRule([within] + denied)] + others
   }
@@ -104,6 +108,28 @@ enum PolicySide: String, CaseIterable, CustomStringConvertible {
   private func rules(_ matches: [[Statement]], _ ports: [PortSpan]) -> [NftRule] {
     let matched: [Statement] = ports.isEmpty ? [] : [.ports(ports)]
     return matches.map { NftRule($0 + matched + [.returnToCaller]) }
+  }
+
+  /// What the network's own containers on other hosts send or get.
+  private func ownPrefixes(_ policy: Policy) -> [NftRule] {
+    guard let tunnel = policy.tunnel else { return [] }
+    return policy.network.filter { policy.families.contains($0.family) }.map {
+      [.link(link, [tunnel.description]), .prefix(end, $0.network), .returnToCaller]
+    }
+  }
+
+  /// Packets of peers on other hosts arrive by the tunnel of the network to which they go.
+  private func farMatches(_ peer: Policy.Peer, _ policy: Policy) -> [[Statement]] {
+    guard self == .ingress, let tunnel = policy.tunnel, !policy.addresses.isEmpty else { return [] }
+    return policy.families.compactMap { family -> [Statement]? in
+      let set: SetSpec
+      switch peer {
+      case .network(let network): set = PeerSets.prefixes(of: PeerSets.chain(of: network).name, family)
+      case .label(let label): set = PeerSets.farMembers(of: PeerSets.chain(of: label).name, family)
+      case .anyone, .prefix: return nil
+      }
+      return [.link(link, [tunnel.description]), .member([.address(end, family)], set)]
+    }
   }
 
   private func matches(_ peer: Policy.Peer, _ families: [IPFamily]) -> [[Statement]] {

@@ -8,6 +8,8 @@ enum RulesetChange: Equatable {
   case addSet(SetSpec)
   /// Fails if a rule looks up the set, or if it has elements and is not one of `PeerSets`.
   case deleteSet(SetSpec)
+  /// Deletes all elements of the set.
+  case flushSet(SetSpec)
   case addChain(Table, String, Layout.Hook? = nil)
   /// Deletes all rules of the chain.
   case flushChain(Table, String)
@@ -29,6 +31,7 @@ enum RulesetChange: Equatable {
     case .deleteTable(let table): "delete table \(table.name)"
     case .addSet(let set): set.declaration
     case .deleteSet(let set): "delete \(set.kind) \(set.qualifiedName)"
+    case .flushSet(let set): "flush set \(set.qualifiedName)"
     case .addChain(let table, let chain, let hook):
       "add chain \(table.name) \(chain)" + (hook.map { " \($0.text)" } ?? "")
     case .flushChain(let table, let chain): "flush chain \(table.name) \(chain)"
@@ -47,7 +50,7 @@ enum RulesetChange: Equatable {
   /// Whether the kernel frees something after the change, for which closing the socket waits.
   var isDeletion: Bool {
     switch self {
-    case .deleteTable, .deleteSet, .deleteChain, .deleteRule, .deleteElement: true
+    case .deleteTable, .deleteSet, .flushSet, .deleteChain, .deleteRule, .deleteElement: true
     case .addTable, .addSet, .addChain, .flushChain, .addRule, .createElement, .addElement: false
     }
   }
@@ -78,6 +81,7 @@ struct ChangeMessages {
       put(.newSet, create, set.table) { [lastSetNumber] in set.put(&$0, number: lastSetNumber) }
     case .deleteSet(let set):
       put(.deleteSet, set.isOfPeers ? 0 : NftMessage.Flags.nonRecursive, set.table) { $0.put(.setName, set.name) }
+    case .flushSet(let set): put(.deleteSetElements, 0, set.table) { $0.put(.elementsSet, set.name) }
     case .addChain(let table, let chain, let hook):
       put(.newChain, create, table) {
         $0.put(.chainName, chain)
@@ -122,7 +126,14 @@ struct ChangeMessages {
   private mutating func put(_ kind: NftMessage.Kind, _ flags: UInt16, _ element: Element, isWhole: Bool) {
     put(kind, flags, element.set.table) {
       $0.put(.elementsSet, element.set.name)
-      $0.nest(.elements) { $0.nest(.listElement) { element.put(&$0, isWhole: isWhole) } }
+      $0.nest(.elements) {
+        $0.nest(.listElement) { element.put(&$0, isWhole: isWhole) }
+        guard let end = element.key.endOfInterval else { return }
+        $0.nest(.listElement) {
+          $0.put(.elementFlags, UInt32(1))  // NFT_SET_ELEM_INTERVAL_END
+          $0.nest(.elementKey) { $0.put(.value, end) }
+        }
+      }
     }
   }
 }
@@ -140,7 +151,7 @@ extension Layout.Hook {
 extension SetSpec {
   fileprivate func put(_ attributes: inout NftAttributes, number: UInt32) {
     attributes.put(.setName, name)
-    attributes.put(.setFlags, UInt32(value == .none ? 0 : 1 << 3))  // NFT_SET_MAP
+    attributes.put(.setFlags, UInt32((value == .none ? 0 : 8) | (isInterval ? 4 : 0)))  // NFT_SET_MAP, _INTERVAL
     attributes.put(.setKeyType, key.number)
     attributes.put(.setKeyLength, UInt32(key.byteCount))
     switch value {

@@ -21,6 +21,8 @@ struct ListedElement: Equatable {
   var value: Value = .none
   /// Empty if the element has no comment.
   var comment = ""
+  /// Whether it ends an interval.
+  var isEnd = false
 
   enum Value: Equatable {
     case none
@@ -109,6 +111,7 @@ extension RulesetMessages {
       }
     }
     result.comment = parts[NFTA_SET_ELEM_USERDATA.rawValue].map(comment) ?? ""
+    result.isEnd = parts[NFTA_SET_ELEM_FLAGS.rawValue].map { $0.last == 1 } ?? false
     return result
   }
 

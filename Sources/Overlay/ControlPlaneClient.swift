@@ -1,5 +1,6 @@
 public import CNI
 public import NetTypes
+public import PacketFilter
 
 /// The control plane of a network, as the plugin uses it.
 ///
@@ -21,9 +22,9 @@ public protocol ControlPlaneClient {
     _ check: (ControlPlaneState) throws(CNIError) -> Void
   ) throws(CNIError) -> ControlPlaneState
 
-  /// Publishes a container's addresses to the network's other hosts, in mode l2.
+  /// Publishes a container to the network's other hosts.
   func publish(
-    _ endpoints: [OverlayEndpoint], of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
+    _ container: PublishedContainer, of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
   ) throws(CNIError)
 
   /// Withdraws a container's entries; no-op if none were published, or if another host has published them since.
@@ -69,6 +70,21 @@ extension ControlPlaneClient {
     since source: WrittenTables.Source, _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost
   ) -> WrittenTables.Source? { nil }
   public func hash(ofFile path: String) -> UInt64? { nil }
+}
+
+/// What other hosts learn of a container.
+public struct PublishedContainer: Equatable, Sendable {
+  /// Its addresses, in mode l2.
+  public var endpoints: [OverlayEndpoint]
+  /// Its addresses and labels, in mode l3, if it has labels.
+  public var labelled: [FarMember]
+
+  public init(endpoints: [OverlayEndpoint] = [], labelled: [FarMember] = []) {
+    self.endpoints = endpoints
+    self.labelled = labelled
+  }
+
+  public var isEmpty: Bool { endpoints.isEmpty && labelled.isEmpty }
 }
 
 /// This host as the network's other hosts see it.

@@ -1,4 +1,5 @@
 public import NetTypes
+public import PacketFilter
 
 /// What a control plane knows about a network in addition to the configuration.
 public struct ControlPlaneState: Equatable, Sendable {
@@ -14,6 +15,8 @@ public struct ControlPlaneState: Equatable, Sendable {
   public var vtepMAC: MACAddress?
   /// All other hosts; never this one.
   public var peers: [OverlayPeer] = []
+  /// The containers on other hosts that have labels; `nil` if they were not read.
+  public var members: [FarMember]?
   /// What an ADD has read this from; `nil`: nothing that a later ADD could find unchanged.
   public var source: WrittenTables.Source?
 

@@ -46,6 +46,8 @@ public struct OverlayConfig: JSONReadable, Sendable {
   /// Whether the bridge learns which addresses are behind the container.
   public let macLearning: Bool?
   public let isolation: String?
+  /// Which connections containers take and open.
+  public let policy: PolicyConfig?
   public let directRouting: Bool?
   public let neighSuppress: Bool?
   /// The VRF that routes between networks, and its routing table.
@@ -90,7 +92,7 @@ public struct OverlayConfig: JSONReadable, Sendable {
     hairpinMode = try json.flag("hairpinMode")
     portIsolation = try json.flag("portIsolation")
     (ipspoofchk, macLearning) = (try json.flag("ipspoofchk"), try json.flag("macLearning"))
-    isolation = try json.nonEmptyText("isolation")
+    (isolation, policy) = (try json.nonEmptyText("isolation"), try json.object("policy"))
     directRouting = try json.flag("directRouting")
     neighSuppress = try json.flag("neighSuppress")
     vrf = try json.parsed("vrf")
@@ -100,10 +102,15 @@ public struct OverlayConfig: JSONReadable, Sendable {
   }
 
   /// Whether an ADD may install rules that check the container's source addresses.
-  public var wantsGuards: Bool { ipspoofchk ?? ((isolation ?? "network") != "none") }
+  public var wantsGuards: Bool { ipspoofchk ?? (wantsIsolation || policy != nil) }
 
   /// Whether an ADD installs packet filter rules.
-  public var wantsRules: Bool { masquerade.isOn || (isolation ?? "network") != "none" }
+  public var wantsRules: Bool { masquerade.isOn || wantsIsolation }
+
+  private var wantsIsolation: Bool { (isolation ?? defaultIsolation.rawValue) != IsolationMode.none.rawValue }
+
+  /// A policy that limits both directions takes the place of isolation.
+  var defaultIsolation: IsolationMode { policy?.ingress != nil && policy?.egress != nil ? .none : .network }
 
   /// The mode; by default l3 if the control plane provides subnets, else l2.
   ///

@@ -28,13 +28,14 @@ public struct OverlayPlanner {
     self.addresses = addresses
   }
 
-  private var settings: OverlaySettings { devices.settings }
+  var settings: OverlaySettings { devices.settings }
   private var hostState: OverlayHostState { devices.hostState }
 
   /// Plans the ADD of the attachment.
   ///
   /// - Throws: code 7 if the attachment cannot be made on this host.
   public func plan() throws(CNIError) -> AttachmentPlan {
+    try settings.policy?.check(in: owner.network)
     if let written = settings.written, !written.areThose(of: devices) { throw WrittenDevices.areGone }
     try devices.check()
     let mtu = try devices.checkedMTU()
@@ -43,7 +44,7 @@ public struct OverlayPlanner {
     let gateways = settings.isGateway ? HostGateway.gatewayPrefixes(addressing) : []
     let port = port(addressing, mtu: mtu)
     let shared =
-      devices.tunnelGuardChanges + devices.changes(mtu: mtu, families: addressing.families)
+      devices.tunnelGuardChanges + farPolicyRules + devices.changes(mtu: mtu, families: addressing.families)
       + tunnelAddresses(addressing)
       + (try gatewayChanges(addressing)) + tables(gateways)
     let bridgeMAC = hostState.bridge == nil ? settings.bridgeMAC : hostState.bridge?.mac
@@ -148,6 +149,7 @@ public struct OverlayPlanner {
     if settings.isEVPN { port.entry = nil }
     port.guards =
       (ruleSet(addressing).map { [.addRules($0)] } ?? []) + hostState.addressCheck.changes(owner, addressing)
+      + policyRules(addressing)
     return port
   }
 

@@ -130,6 +130,7 @@ extension OverlayDevices {
     else { return false }
     var other = other
     other.controlState.peers = settings.controlState.peers
+    other.controlState.members = settings.controlState.members
     return other == settings
   }
 

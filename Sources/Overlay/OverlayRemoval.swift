@@ -27,7 +27,9 @@ extension Kernel where Self: ~Copyable {
     return directRoutes.map { .deleteRoute($0) } + tunnels.map { .deleteLink($0.name, on: .host) }
       + bridges.map { .deleteUnusedBridge($0.name) } + shared
       // Last: the VXLAN device receives packets until it is deleted.
-      + [.removeRules(.tunnel(of: network), .tunnels, everywhere: filter.obstacle(.nftables) == nil)]
+      + [PluginRole.tunnels, .policies].map {
+        .removeRules(.tunnel(of: network), $0, everywhere: filter.obstacle(.nftables) == nil)
+      }
   }
 
   /// Changes that remove the shared devices of a bridge's VRF, and the VRF, if no other network is in it.

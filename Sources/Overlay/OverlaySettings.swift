@@ -41,6 +41,9 @@ public struct OverlaySettings: Equatable, Sendable {
   public var isolationMode: IsolationMode
   public var addressCheck: SourceAddressCheck
   public var backend: Backend?
+  public var policy: PolicyConfig?
+  /// The labels by which policies know the container.
+  public var labels: [Label]
   public var detectsDuplicates: Bool
   /// How the container treats router advertisements on its link.
   public var routerAdvertisements: RouterAdvertisements
@@ -82,23 +85,23 @@ public struct OverlaySettings: Equatable, Sendable {
     routesDirectly = controlState.isDirectRouting ?? config.directRouting ?? false
     forwards = config.ipForward ?? true
     masquerade = try Masquerading(config.masquerade)
-    isolationMode = try IsolationMode(isolation: config.isolation) ?? .network
+    isolationMode = try IsolationMode(isolation: config.isolation) ?? config.defaultIsolation
     addressCheck = try SourceAddressCheck(
-      config.ipspoofchk, isDefault: isolationMode != .none, ipam: config.ipam,
+      config.ipspoofchk, isDefault: isolationMode != .none || config.policy != nil, ipam: config.ipam,
       unless: config.macLearning == true ? "macLearning" : nil)
     backend = try config.masquerade.checkedBackend()
+    (policy, labels) = (config.policy, keys.memberLabels)
     (port, tunnelPort) = Self.ports(config, isolationMode, tunnel)
-    detectsDuplicates = config.enabledad ?? false
-    routerAdvertisements = config.routerAdvertisements
+    (detectsDuplicates, routerAdvertisements) = (config.enabledad ?? false, config.routerAdvertisements)
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? true
     defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority)
     dns = keys.effectiveDNS
     containerName = keys.containerName(arguments)
-    givenBridge = config.bridge
-    givenVXLAN = config.vxlan
+    (givenBridge, givenVXLAN) = (config.bridge, config.vxlan)
     try config.checkCombinations(mode, local: local)
     try config.checkAddresses(mode, keys)
+    try checkPolicy(config)
     try check(config.controlPlane)
   }
 

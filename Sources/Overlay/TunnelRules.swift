@@ -1,4 +1,3 @@
-public import CNI
 import Kernel
 import NetTypes
 import PacketFilter
@@ -16,15 +15,5 @@ extension OverlayDevices {
     let peers = peersAreKnown ? Set(settings.controlState.peers.map { $0.vtep }).sorted() : nil
     let rule = Rule.guardTunnel(TunnelGuard(port: settings.tunnel.port, peers: peers))
     return RuleSet(.tunnel(of: network), .tunnels, [rule], backend: .nftables)
-  }
-}
-
-extension AttachmentID {
-  /// The owner of the rules for a network's tunnel, which belong to no container.
-  public static func tunnel(of network: NetworkName) -> AttachmentID {
-    guard let container = ContainerID("host"), let interface = InterfaceName("vxlan") else {
-      preconditionFailure("letters are an identifier and an interface name")
-    }
-    return AttachmentID(network: network, container: container, interface: interface)
   }
 }

@@ -48,8 +48,20 @@ public struct GuardedFilter<Base: PacketFilter>: PacketFilter {
     try base.unknownNetworks(of: ruleSet)
   }
 
+  public func wantsLinks(of network: NetworkName) throws(KernelError) -> Bool {
+    isReadOnly ? false : try base.wantsLinks(of: network)
+  }
+
+  public func cachedInterfaces(of network: NetworkName) throws(KernelError) -> Set<InterfaceName> {
+    try base.cachedInterfaces(of: network)
+  }
+
   public mutating func note(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) {
     if !isReadOnly { try base.note(links, of: network) }
+  }
+
+  public mutating func note(_ network: FarNetwork, of name: NetworkName) throws(KernelError) {
+    if !isReadOnly { try base.note(network, of: name) }
   }
 
   public mutating func collectGarbage(

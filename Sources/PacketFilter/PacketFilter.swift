@@ -70,11 +70,19 @@ public protocol FilterBackend: AnyObject {
   /// - Throws: what is missing.
   func probe() throws(KernelError)
 
-  /// The links that policies take for that network's; `nil` if no policy names it.
-  func links(of network: NetworkName) throws(KernelError) -> [InterfaceName]?
+  /// Whether a policy names the network.
+  func isNamed(_ network: NetworkName) throws(KernelError) -> Bool
 
-  /// Replaces these links. No-op if no policy names the network.
-  func setLinks(_ links: [InterfaceName], of network: NetworkName) throws(KernelError)
+  /// Replaces what policies look up for the peer. No-op if no policy names it.
+  func fill(_ contents: PeerContents) throws(KernelError)
+
+  /// Whether policies name the peer and one of these is missing.
+  func lacks(_ contents: PeerContents) throws(KernelError) -> Bool
+
+  /// The packets that the policy has denied; `nil` if its rules are missing.
+  ///
+  /// Containers with the same policy share one count.
+  func deniedPackets(by policy: Policy) throws(KernelError) -> DeniedPackets?
 
   /// Removes the rules that the reference plugins made. No-op if there are none.
   ///
@@ -95,8 +103,10 @@ extension FilterBackend {
     ruleSet.rules.map { "# \(ruleSet.owner.filterTag): add \($0)" }
   }
 
-  public func links(of network: NetworkName) throws(KernelError) -> [InterfaceName]? { nil }
-  public func setLinks(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) {}
+  public func isNamed(_ network: NetworkName) throws(KernelError) -> Bool { false }
+  public func fill(_ contents: PeerContents) throws(KernelError) {}
+  public func lacks(_ contents: PeerContents) throws(KernelError) -> Bool { false }
+  public func deniedPackets(by policy: Policy) throws(KernelError) -> DeniedPackets? { nil }
 
   public func removeReferenceRules(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
   public func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) -> Bool { false }
@@ -203,6 +213,15 @@ public protocol PacketFilter {
   /// Adds links of a network that policies name; it counts as known then. No-op if no policy names it.
   mutating func note(_ links: [InterfaceName], of network: NetworkName) throws(KernelError)
 
+  /// Whether policies name the network, so that its links are to be noted.
+  func wantsLinks(of network: NetworkName) throws(KernelError) -> Bool
+
+  /// The host's interfaces in the results of a network that a runtime keeps, also of the reference plugins.
+  func cachedInterfaces(of network: NetworkName) throws(KernelError) -> Set<InterfaceName>
+
+  /// Notes what other hosts have of a network, for policies now and later.
+  mutating func note(_ network: FarNetwork, of name: NetworkName) throws(KernelError)
+
   /// Removes that role's rules of all attachments of the network except `valid`.
   mutating func collectGarbage(
     _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
@@ -235,6 +254,9 @@ extension PacketFilter {
   { false }
   public func unknownNetworks(of ruleSet: RuleSet) throws(KernelError) -> [NetworkName] { [] }
   public mutating func note(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) {}
+  public mutating func note(_ network: FarNetwork, of name: NetworkName) throws(KernelError) {}
+  public func wantsLinks(of network: NetworkName) throws(KernelError) -> Bool { false }
+  public func cachedInterfaces(of network: NetworkName) throws(KernelError) -> Set<InterfaceName> { [] }
   public mutating func set(_ ruleSet: RuleSet) throws(KernelError) { try add(ruleSet) }
   public mutating func set(_ ruleSet: RuleSet, after old: RuleSet) throws(KernelError) { try set(ruleSet) }
   public func firewalldUnavailableReason() -> KernelError? { NoFirewalld().unavailableReason() }

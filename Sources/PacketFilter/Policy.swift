@@ -16,6 +16,11 @@ public struct Policy: Equatable, Sendable {
   public var usesDHCP = false
   /// The container's network, if its containers reach each other through this host only; then the policy is for them too.
   public var ownNetwork: NetworkName?
+  /// The link to the network's containers on other hosts, in a network that is routed between hosts.
+  public var tunnel: InterfaceName?
+  /// With a tunnel, the network's prefixes on all hosts: by it packets of other networks arrive too.
+  public var network: [IPPrefix] = []
+  /// Empty, with a tunnel: the policy is for connections to the network's containers on other hosts.
   public var addresses: [IPAddress]
   /// What may connect to the container; `nil`: everything.
   public var ingress: [Permission]?
@@ -69,9 +74,43 @@ public struct Policy: Equatable, Sendable {
     }
     return networks
   }
+
+  /// The families of the connections that it limits.
+  public var families: [IPFamily] {
+    if isInContainer { return IPFamily.allCases }
+    let families = addresses.isEmpty ? network.map { $0.family } : addresses.map { $0.family }
+    return IPFamily.allCases.filter(families.contains)
+  }
+
+  /// The labels that it names.
+  public var labels: Set<Label> {
+    var labels: Set<Label> = []
+    for permission in (ingress ?? []) + (egress ?? []) {
+      if case .label(let label) = permission.peer { labels.insert(label) }
+    }
+    return labels
+  }
+}
+
+/// How many packets a policy has denied; `nil` in a direction that it does not limit.
+public struct DeniedPackets: Equatable, Sendable {
+  public var ingress: UInt64?
+  public var egress: UInt64?
+
+  public init() {}
 }
 
 extension RuleSet {
+  /// The peers that its policies name and whose sets others fill.
+  public var namedPeers: Set<Policy.Peer> {
+    var peers: Set<Policy.Peer> = []
+    for case .limit(let policy) in rules {
+      peers.formUnion(policy.networks.map { .network($0) })
+      peers.formUnion(policy.labels.map { .label($0) })
+    }
+    return peers
+  }
+
   /// The networks that its policies name.
   public var namedNetworks: Set<NetworkName> {
     var networks: Set<NetworkName> = []
@@ -99,6 +138,7 @@ extension Policy: JSONReadable {
       "links": .texts(links), "addresses": .texts(addresses), "ingress": ingress.map { .array($0.map { $0.json }) },
       "egress": egress.map { .array($0.map { $0.json }) }, "logGroup": .number(logGroup), "owns": .flag(ownsLinks),
       "inContainer": .flag(isInContainer), "dhcp": .flag(usesDHCP),
+      "tunnel": .text(tunnel), "network": .nonEmptyTexts(network),
       "own": .text(ownNetwork),
     ])
   }
@@ -111,6 +151,7 @@ extension Policy: JSONReadable {
     ownsLinks = try json.flag("owns") ?? false
     isInContainer = try json.flag("inContainer") ?? false
     usesDHCP = try json.flag("dhcp") ?? false
+    (tunnel, network) = (try json.parsed("tunnel"), try json.parsedList("network") ?? [])
     ownNetwork = try json.parsed("own")
   }
 }
@@ -158,5 +199,16 @@ extension Membership: JSONReadable {
     self.init(
       of: try json.parsedList("addresses") ?? [], on: try json.parsedList("links") ?? [],
       try json.parsedList("labels") ?? [])
+  }
+}
+
+extension Policy.Peer: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .anyone: "anyone"
+    case .network(let network): "network \(network)"
+    case .label(let label): "label \(label)"
+    case .prefix(let prefix): "\(prefix)"
+    }
   }
 }

@@ -24,3 +24,13 @@ extension TunnelGuard: JSONReadable {
     self.init(port: try json.required("port").portNumber(), peers: try json.parsedList("peers"))
   }
 }
+
+extension AttachmentID {
+  /// The owner of the rules for a network's tunnel, which belong to no container.
+  public static func tunnel(of network: NetworkName) -> AttachmentID {
+    guard let container = ContainerID("host"), let interface = InterfaceName("vxlan") else {
+      preconditionFailure("letters are an identifier and an interface name")
+    }
+    return AttachmentID(network: network, container: container, interface: interface)
+  }
+}

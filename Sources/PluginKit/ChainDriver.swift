@@ -32,6 +32,11 @@ public protocol ChainDriver {
     _ settings: Settings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan
 
+  /// The host's links on which packets of all containers of the network arrive, as far as `previous` tells; by default none.
+  func networkLinks<K: Kernel & ~Copyable>(
+    of previous: AddResult, on kernel: inout K
+  ) throws(KernelError) -> [InterfaceName]
+
   /// The changes that CHECK expects on the host; by default those that ADD would make now.
   func expectation<K: Kernel & ~Copyable>(
     _ settings: Settings, owner: AttachmentID, previous: AddResult, on kernel: inout K
@@ -61,6 +66,8 @@ public protocol ChainDriver {
 }
 
 extension ChainDriver {
+  public func networkLinks<K: Kernel & ~Copyable>(of previous: AddResult, on kernel: inout K) -> [InterfaceName] { [] }
+
   public static var limitsConnections: Bool { false }
 
   public func removal<K: Kernel & ~Copyable>(

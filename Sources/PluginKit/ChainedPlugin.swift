@@ -50,6 +50,7 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
       let plan = try driver.plan(settings, owner: call.owner, previous: previous, on: &transaction.kernel)
       do throws(KernelError) {
         for change in plan.changes { try transaction.apply(change) }
+        try noteLinks(of: previous, call.owner.network, on: &transaction.kernel)
       } catch { throw CNIError(error) }
       // Unlocked before the write: a runtime that does not read its pipe must not block other plugin processes.
       transaction.kernel.filter.unlock()
@@ -65,6 +66,13 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
       }
       throw error
     }
+  }
+
+  /// For policies of other networks that name this one, whose main plugin may be the reference's.
+  private func noteLinks(of previous: AddResult, _ network: NetworkName, on kernel: inout Host) throws(KernelError) {
+    guard try kernel.filter.wantsLinks(of: network) else { return }
+    let links = try driver.networkLinks(of: previous, on: &kernel)
+    if !links.isEmpty { try kernel.filter.note(links, of: network) }
   }
 
   private var notChained: CNIError {

@@ -1,6 +1,7 @@
 public import CNI
 public import Kernel
 public import NetTypes
+public import PacketFilter
 
 /// The decisions of one main plugin: bridge, macvlan, ipvlan, ptp and others.
 ///
@@ -40,6 +41,9 @@ public protocol LinkDriver {
   /// Empty if each container has a link of its own, or none.
   func networkLinks(_ settings: Settings, of network: NetworkName) -> [InterfaceName]
 
+  /// The network's part on other hosts, for policies here; `nil` if it has none.
+  func farNetwork(_ settings: Settings, of network: NetworkName) -> FarNetwork?
+
   /// Computes all changes and the result from the host state, without access to the kernel.
   ///
   /// - Parameters:
@@ -74,6 +78,8 @@ extension LinkDriver {
   public static var limitsConnections: Bool { false }
 
   public func networkLinks(_ settings: Settings, of network: NetworkName) -> [InterfaceName] { [] }
+
+  public func farNetwork(_ settings: Settings, of network: NetworkName) -> FarNetwork? { nil }
 }
 
 /// What a link takes from the previous plugin of the chain, whose result it then replaces.

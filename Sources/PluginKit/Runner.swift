@@ -89,7 +89,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     if !P.limitsConnections, !P.isIPAMPlugin, let policy = JSONReader(parsed.document.value)["policy"] {
       throw CNIError(
         .unsupportedField,
-        "key \"\(policy.path)\": \(P.name) limits no connections: want the key in bridge, firewall, macvlan or ipvlan"
+        "key \"\(policy.path)\": \(P.name) limits no connections: want the key in bridge, overlay-vxlan, firewall, macvlan or ipvlan"
       )
     }
     let keys: RuntimeKeys = try parsed.document.read()

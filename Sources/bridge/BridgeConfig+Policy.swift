@@ -22,24 +22,11 @@ extension BridgeSettings {
 extension BridgeConfig {
   /// The key `policy`.
   ///
-  /// - Throws: code 7 if the host would not see the connections, or cannot know the container's address.
+  /// - Throws: as `PolicyConfig.check`.
   func checkedPolicy() throws(CNIError) -> PolicyConfig? {
-    guard let policy else { return nil }
-    let isGateway = self.isGateway ?? false || isDefaultGateway ?? false
-    guard isGateway else { throw refusal("connections go through the host", "\"isGateway\": true with it") }
-    guard let ipam, !ipam.needsLink else {
-      throw refusal(
-        "the rules match the container's address", "\"ipam\" that hands out an address before the link is up")
-    }
-    if macLearning == true || vlanTrunk?.isEmpty == false || ipspoofchk == false {
-      throw refusal(
-        "the rules match source addresses, which must be checked",
-        "no macLearning, vlanTrunk or \"ipspoofchk\": false")
-    }
+    let forges = macLearning == true || vlanTrunk?.isEmpty == false || ipspoofchk == false
+    try policy?.check(
+      isGateway: isGateway ?? false || isDefaultGateway ?? false, ipam: ipam, checksSources: !forges)
     return policy
-  }
-
-  private func refusal(_ reason: String, _ wanted: String) -> CNIError {
-    CNIError(.invalidNetworkConfig, "key \"policy\": \(reason): want \(wanted)")
   }
 }

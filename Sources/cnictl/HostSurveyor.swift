@@ -47,7 +47,7 @@ struct HostSurveyor {
     }
     for directory in list.leaseDirectories { survey.leases += try leases(in: directory, of: list.name) }
     // Rules for a tunnel belong to no container.
-    let ruleSets = try HostFilter().ruleSets(of: list.name).filter { $0.role != .tunnels }
+    let ruleSets = try HostFilter().ruleSets(of: list.name).filter { $0.owner != .tunnel(of: list.name) }
     survey.ruleSets = ruleSets.map { ruleSet in
       HostSurvey.RuleSet(
         ruleSet.owner, role: ruleSet.role.rawValue, addresses: ruleSet.addresses + ruleSet.rules.flatMap(\.targets))

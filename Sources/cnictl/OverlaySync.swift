@@ -6,6 +6,7 @@ import Kernel
 import NetTypes
 import Netlink
 import Overlay
+import PacketFilter
 import PluginKit
 
 /// Brings the devices of overlay networks on this host in line with their control planes.
@@ -54,6 +55,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     try carryingOut(in: &transaction) { (transaction) throws(KernelError) in
       for change in changes { try transaction.apply(change) }
     }
+    try note(settings, of: network, on: &transaction)
     return Applied(count: changes.entryCount, state: next)
   }
 
@@ -89,7 +91,16 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     try carryingOut(in: &transaction) { (transaction) throws(KernelError) in
       count = try apply(changes, in: &transaction)
     }
+    try note(settings, of: network, on: &transaction)
     return Applied(count: count, state: state)
+  }
+
+  /// Tells policies on this host what other hosts have of the network.
+  private func note(
+    _ settings: OverlaySettings, of network: OverlayNetwork, on transaction: inout Transaction<LiveKernel<HostFilter>>
+  ) throws(CNIError) {
+    guard let far = settings.farNetwork(of: network.name) else { return }
+    try convertingErrors { () throws(KernelError) in try transaction.kernel.filter.note(far, of: network.name) }
   }
 
   /// Locks the host, which must not change between the look and the changes.
@@ -159,8 +170,9 @@ private struct EmptyControlPlane: ControlPlaneClient {
     _ check: (ControlPlaneState) throws(CNIError) -> Void
   ) -> ControlPlaneState { ControlPlaneState() }
 
-  func publish(_ endpoints: [OverlayEndpoint], of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost) {
-  }
+  func publish(
+    _ container: PublishedContainer, of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
+  ) {}
 
   func withdraw(_ owner: AttachmentID, _ plane: EtcdPlaneConfig) {}
 

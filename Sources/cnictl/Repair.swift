@@ -6,6 +6,7 @@ import Kernel
 import Names
 import NetTypes
 import Overlay
+import PacketFilter
 
 struct Repair: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -18,13 +18,23 @@ extension FirewallDriver {
       "key \"policy\": a plugin before this one has the key, or an earlier ADD had no DEL: want the key in one plugin")
   }
 
+  /// Those that containers share: a veth is one container's.
+  func networkLinks<K: Kernel & ~Copyable>(
+    of previous: AddResult, on kernel: inout K
+  ) throws(KernelError) -> [InterfaceName] {
+    try kernel.policyLinks(among: previous.hostInterfaces).filter { $0.kind != "veth" }.map { $0.name }
+  }
+
   func policyChanges<K: Kernel & ~Copyable>(
     _ settings: FirewallSettings, _ owner: AttachmentID, _ previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
     guard let policy = settings.policy else { return [] }
     try checkOneHost(owner, on: &kernel)
     let (links, ports) = try convertingErrors { () throws(KernelError) in
-      (try networkLinks(of: previous, on: &kernel), try unguardedPorts(of: previous, owner, on: &kernel))
+      (
+        try kernel.policyLinks(among: previous.hostInterfaces),
+        try kernel.unguardedPorts(of: owner, among: previous.hostInterfaces)
+      )
     }
     guard !links.isEmpty, !previous.containerAddresses.isEmpty else {
       throw CNIError(
@@ -48,42 +58,8 @@ extension FirewallDriver {
     guard let tunnel = tunnels.first else { return }
     throw CNIError(
       .invalidNetworkConfig,
-      "key \"policy\": containers of other hosts arrive by \(tunnel.name), which does not tell their network: want a network of one host"
+      "key \"policy\": packets of several networks of other hosts arrive by \(tunnel.name): want the key in overlay-vxlan"
     )
-  }
-
-  /// The host's links on which the container's packets arrive, and no other network's that are not of that link.
-  ///
-  /// By a bridge with VLANs packets of several networks arrive; those of one by the VLAN's own link.
-  private func networkLinks<K: Kernel & ~Copyable>(
-    of result: AddResult, on kernel: inout K
-  ) throws(KernelError) -> [LinkInfo] {
-    var links: [LinkInfo] = []
-    for name in result.hostInterfaces where !links.contains(where: { $0.name == name }) {
-      if let link = try kernel.link(name, on: .host), link.port == nil { links.append(link) }
-    }
-    let bridges = Set(links.filter { $0.kind == "bridge" }.map { $0.index })
-    return links.filter { link in
-      switch link.kind {
-      case "bridge": link.filtersVLANs != true
-      case "vlan": link.parentIndex.map { bridges.contains($0) } ?? false
-      case "veth": true
-      default: false
-      }
-    }
-  }
-
-  /// The container's bridge ports, unless the main plugin checks source addresses already.
-  ///
-  /// A container with another source address would get around its `egress`, or have another one's labels.
-  private func unguardedPorts<K: Kernel & ~Copyable>(
-    of result: AddResult, _ owner: AttachmentID, on kernel: inout K
-  ) throws(KernelError) -> [InterfaceName] {
-    let guards = try kernel.filter.ruleSet(of: owner, .guards)?.rules ?? []
-    guard !guards.contains(where: { if case .guardAddresses = $0 { true } else { false } }) else { return [] }
-    var ports: [InterfaceName] = []
-    for name in result.hostInterfaces where try kernel.link(name, on: .host)?.port != nil { ports.append(name) }
-    return ports
   }
 
   /// Takes the container's bridge ports down, because the main plugin removes them only after the policy is gone.

@@ -170,18 +170,3 @@ struct FirewallDriver: ChainDriver {
     return kernel.filter.obstacle(config.backend.flatMap { Backend($0) }, to: .outbound)
   }
 }
-
-extension AddResult {
-  /// The container's addresses without loopback ones, which the loopback plugin adds.
-  fileprivate var containerIPs: [IP] { ips.filter { !$0.address.address.isLoopback } }
-
-  var containerAddresses: [IPAddress] { containerIPs.map { $0.address.address } }
-
-  var hostInterfaces: [InterfaceName] {
-    interfaces.filter { $0.isOnHost }.compactMap { InterfaceName($0.name) }
-  }
-}
-
-extension AddResult.Interface {
-  fileprivate var isOnHost: Bool { (sandbox ?? "").isEmpty }
-}

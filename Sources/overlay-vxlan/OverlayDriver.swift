@@ -10,6 +10,7 @@ struct OverlayDriver: LinkDriver {
   typealias Config = OverlayConfig
 
   static let name = "overlay-vxlan"
+  static let limitsConnections = true
   static let linkKind = "veth"
 
   func settings(
@@ -34,6 +35,10 @@ struct OverlayDriver: LinkDriver {
     return [names.bridge, names.vxlan]
   }
 
+  func farNetwork(_ settings: OverlaySettings, of network: NetworkName) -> FarNetwork? {
+    settings.farNetwork(of: network)
+  }
+
   func plan(
     _ settings: OverlaySettings, _ hostState: OverlayHostState, owner: AttachmentID, namespacePath: String,
     addresses: AddResult
@@ -47,6 +52,7 @@ struct OverlayDriver: LinkDriver {
     try kernel.hostInterfaceRemoval(of: owner) + [
       .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
       .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
+      .removeRules(owner, .policies, everywhere: config.map { $0.policy != nil } ?? true),
     ]
   }
 
@@ -63,12 +69,15 @@ struct OverlayDriver: LinkDriver {
       + [
         .removeStaleRules(network, .network, valid: owners, everywhere: config.wantsRules),
         .removeStaleRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
+        .removeStaleRules(network, .policies, valid: owners, everywhere: config.policy != nil),
       ]
       + (valid.isEmpty ? try kernel.overlayDevices(of: network, config) : [])
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: OverlayConfig, on kernel: inout K) throws(KernelError) -> String? {
-    if config.ipspoofchk == true, let obstacle = kernel.filter.obstacle(.nftables) { return obstacle }
+    if config.ipspoofchk == true || config.policy != nil, let obstacle = kernel.filter.obstacle(.nftables) {
+      return obstacle
+    }
     if config.masquerade.isOn, let drop = try kernel.filter.drop(ofEvery: .outbound) { return drop }
     return config.wantsRules ? kernel.filter.obstacle(config.masquerade.anyBackend) : nil
   }

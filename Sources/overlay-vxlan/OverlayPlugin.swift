@@ -11,6 +11,7 @@ struct OverlayPlugin<Control: ControlPlaneClient, Host: Kernel & ~Copyable>: Plu
 
   static var name: String { OverlayDriver.name }
   static var namespaceRule: NamespaceRule { .container }
+  static var limitsConnections: Bool { OverlayDriver.limitsConnections }
 
   private let control: Control
   private let main: MainPlugin<OverlayDriver, Host>
@@ -62,7 +63,7 @@ struct OverlayPlugin<Control: ControlPlaneClient, Host: Kernel & ~Copyable>: Plu
       call, settings, addresses: .ipam(input: input.ipamInput), after: call.previous, in: &transaction
     ) { (result) throws(CNIError) in
       guard !call.isDryRun else { return try commit(result) }
-      try publish(result, call, from: input.local) { () throws(CNIError) in try commit(result) }
+      try publish(result, call, settings, from: input.local) { () throws(CNIError) in try commit(result) }
     }
   }
 
@@ -125,10 +126,11 @@ struct OverlayPlugin<Control: ControlPlaneClient, Host: Kernel & ~Copyable>: Plu
 extension OverlayPlugin where Host: ~Copyable {
   /// Publishes the attachment to other hosts and writes the result; if either fails, undoes the publishing.
   private func publish(
-    _ result: AddResult, _ call: Call<OverlayConfig>, from local: IPAddress, then commit: () throws(CNIError) -> Void
+    _ result: AddResult, _ call: Call<OverlayConfig>, _ settings: OverlaySettings, from local: IPAddress,
+    then commit: () throws(CNIError) -> Void
   ) throws(CNIError) {
     do throws(CNIError) {
-      try publish(result, call, from: local)
+      try publish(result, call, settings, from: local)
       try commit()
     } catch {
       do throws(CNIError) { try withdraw(call.owner, call.config) } catch { warn("not rolled back: \(error)") }
@@ -136,27 +138,31 @@ extension OverlayPlugin where Host: ~Copyable {
     }
   }
 
-  /// Publishes the container's addresses, without those of previous plugins.
+  /// Publishes the container's addresses, without those of previous plugins; in mode l3 only if policies need them.
   ///
   /// - Throws: code 11 if that is not possible now; everything is then rolled back.
   private func publish(
-    _ result: AddResult, _ call: Call<OverlayConfig>, from local: IPAddress
+    _ result: AddResult, _ call: Call<OverlayConfig>, _ settings: OverlaySettings, from local: IPAddress
   ) throws(CNIError) {
     guard case .etcd(let plane) = call.config.controlPlane else { return }
-    let host = try call.config.host(at: local)
-    guard host.mode == .l2 else { return }
-    let endpoints = result.ips.dropFirst(call.previous?.ips.count ?? 0).compactMap { ip in
-      ip.interface.flatMap { result.interfaces[$0].mac }.flatMap(MACAddress.init)
-        .map { OverlayEndpoint(ip.address.address, $0) }
+    let ips = result.ips.dropFirst(call.previous?.ips.count ?? 0)
+    var container = PublishedContainer()
+    if settings.mode == .l2 {
+      container.endpoints = ips.compactMap { ip in
+        ip.interface.flatMap { result.interfaces[$0].mac }.flatMap(MACAddress.init)
+          .map { OverlayEndpoint(ip.address.address, $0) }
+      }
+    } else if settings.policy != nil, !settings.labels.isEmpty {
+      container.labelled = ips.map { FarMember($0.address.address, settings.labels) }
     }
-    try control.publish(endpoints, of: call.owner, plane, as: host)
+    try control.publish(container, of: call.owner, plane, as: call.config.host(at: local))
   }
 
   /// Undoes `publish`; no error if nothing was published.
   ///
   /// - Throws: code 11 if that is not possible now.
   private func withdraw(_ owner: AttachmentID, _ config: OverlayConfig?) throws(CNIError) {
-    guard let config, case .etcd(let plane) = config.controlPlane, try config.checkedMode() == .l2 else { return }
+    guard let config, case .etcd(let plane) = config.controlPlane else { return }
     try control.withdraw(owner, plane)
   }
 }

@@ -28,7 +28,7 @@ import Testing
   /// Each plugin's reader, and its keys that have members or exclude each other.
   private static let readers: [String: (read: Reader, documents: [String])] = [
     "bridge": ({ _ = try BridgeConfig($0) }, [#"{"vlanTrunk":[{"id":7}],\#(policy)}"#]),
-    "overlay-vxlan": ({ _ = try OverlayConfig($0) }, controlPlanes.map { #"{"controlPlane":\#($0)}"# }),
+    "overlay-vxlan": ({ _ = try OverlayConfig($0) }, controlPlanes.map { #"{"controlPlane":\#($0),\#(policy)}"# }),
     "macvlan": ({ _ = try MacvlanConfig($0) }, ["{\(policy)}"]),
     "ipvlan": ({ _ = try IPVLANConfig($0) }, ["{\(policy)}"]),
     "vlan": ({ _ = try VLANConfig($0) }, ["{}"]), "ptp": ({ _ = try PTPConfig($0) }, ["{}"]),

@@ -70,6 +70,7 @@ ROWS = [
     Row("firewall-policy", plain_bridge(), {"type": "firewall", "backend": "nftables", "policy": POLICY, "args": LABELS}),
     Row("firewall-policy-neighbour", plain_bridge(), {"type": "firewall", "backend": "nftables", "policy": POLICY},
         neighbour=True),
+    Row("overlay-policy", overlay(mode="l3", policy=POLICY, args=LABELS, ipam={"type": "host-local"}), prepare=LAN),
     Row("tuning", plain_bridge(), {
         "type": "tuning", "mtu": 1400, "mac": "02:00:00:00:00:07", "promisc": True, "txQLen": 500,
         "sysctl": {"net.ipv4.conf.IFNAME.arp_notify": "0", "net.ipv4.conf.IFNAME.send_redirects": "0"}}),

@@ -165,10 +165,26 @@ def subjects(lines):
 
 
 def is_about_remaining(lines, before, after):
-    """Whether all differences are changed values of links and files that are in `after` and not in `before`."""
+    """Whether all differences are changed values of links and files that are in `after` and not in `before`.
+
+    Or maps of which `after` has further elements.
+    """
     staying = set(subjects(after)) - set(subjects(before))
-    extra = [line for line in lines if line.startswith("+ ")]
-    return len(extra) == len(lines) and all(set(subjects([line[2:]])) & staying for line in extra)
+    extra = [line[2:] for line in lines if line.startswith("+ ")]
+    return len(extra) == len(lines) and all(
+        set(subjects([line])) & staying or any(is_part(line, whole) for whole in after) for line in extra)
+
+
+def is_part(line, whole):
+    """Whether both are the same map, and each element of the first is one of the second."""
+    if not (line.startswith('nft {"map"') and whole.startswith('nft {"map"')):
+        return False
+    (one, elements), (other, all_elements) = [split_elements(json.loads(text[4:])["map"]) for text in (line, whole)]
+    return one == other and all(element in all_elements for element in elements)
+
+
+def split_elements(table):
+    return {key: value for key, value in table.items() if key != "elem"}, table.get("elem", [])
 
 
 def differences(seen, *allowed):

@@ -24,11 +24,13 @@ final class FilterHost {
 
   var filter: HostFilter {
     HostFilter(
-      iptables: iptables, nftables: nftables, zones: zones, state: state, sources: sources,
+      iptables: iptables, nftables: nftables, zones: zones, state: state, resultCache: results,
+      sources: sources,
       legacyTables: ["\(state)/tables"])
   }
 
   var sources: String { "\(state)/firewalld" }
+  var results: String { "\(state)/results" }
 
   func ruleSets(_ backend: Backend) -> [RuleSet] { backend == .iptables ? iptables.ruleSets : nftables.ruleSets }
 }
@@ -49,6 +51,10 @@ final class FakeBackend: FilterBackend {
   var refusedRules: [Rule]?
   /// Called before anything is added.
   var beforeAdding: () -> Void = {}
+  /// What policies look up, in the order in which it was filled in.
+  var filled: [PeerContents] = []
+
+  func fill(_ contents: PeerContents) throws(KernelError) { filled.append(contents) }
 
   init(_ name: Backend) { self.name = name }
 

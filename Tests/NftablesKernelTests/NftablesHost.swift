@@ -119,7 +119,14 @@ private func policies() throws -> [Rule] {
   ]
   var routed = Policy(of: [try address("10.1.0.4")], on: [try name("veth4")], ingress: nil, egress: [.init(.anyone)])
   routed.ownsLinks = true
+  var spanning = Policy(
+    of: [try address("10.80.1.2"), try address("fd88::2")], on: [try name("ov0")],
+    ingress: [.init(.network("front")), .init(.label(web))], egress: [.init(.label(web))])
+  (spanning.tunnel, spanning.network) = (try name("vx0"), [try prefix("10.80.0.0/16"), try prefix("fd88::/32")])
+  var far = spanning
+  (far.addresses, far.egress) = ([], nil)
   return try [
+    .limit(spanning), .limit(far),
     .limit(
       Policy(
         of: [address("10.1.0.2"), address("fd00::2")], on: [name("br0")], ingress: ingress, egress: [], logGroup: 5)),

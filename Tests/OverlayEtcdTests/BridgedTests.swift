@@ -39,7 +39,7 @@ import Testing
       let a = world.control("a"), b = world.control("b")
       _ = try a.consult(world.plane, of: net, as: first, for: .add)
       _ = try b.consult(world.plane, of: net, as: second, for: .add)
-      try a.publish(endpoints, of: owner, world.plane, as: first)
+      try a.publish(PublishedContainer(endpoints: endpoints), of: owner, world.plane, as: first)
       #expect(
         world.store.texts["\(prefix)/endpoints/10.6.0.9"]
           == #"{"container":"c1","interface":"eth0","mac":"02:42:0a:06:00:09","vtep":"192.0.2.1"}"#)
@@ -65,8 +65,8 @@ import Testing
       let a = world.control("a"), b = world.control("b")
       _ = try a.consult(world.plane, of: net, as: first, for: .add)
       _ = try b.consult(world.plane, of: net, as: second, for: .add)
-      try a.publish(endpoints, of: owner, world.plane, as: first)
-      try b.publish([endpoints[0]], of: owner, world.plane, as: second)
+      try a.publish(PublishedContainer(endpoints: endpoints), of: owner, world.plane, as: first)
+      try b.publish(PublishedContainer(endpoints: [endpoints[0]]), of: owner, world.plane, as: second)
       try a.withdraw(owner, world.plane)
       #expect(world.store.texts.keys.filter { $0.contains("endpoints") } == ["\(prefix)/endpoints/10.6.0.9"])
       #expect(try world.json("\(prefix)/endpoints/10.6.0.9")?["vtep"] == "192.0.2.2")
@@ -77,7 +77,7 @@ import Testing
     try World.use { world in
       let a = world.control("a")
       _ = try a.consult(world.plane, of: net, as: first, for: .add)
-      try a.publish(endpoints, of: owner, world.plane, as: first)
+      try a.publish(PublishedContainer(endpoints: endpoints), of: owner, world.plane, as: first)
       let before = world.store.texts
       world.pass(seconds: 86400)
       #expect(world.store.texts.count == 1)
@@ -100,10 +100,10 @@ import Testing
     try World.use { world in
       let a = world.control("a")
       _ = try a.consult(world.plane, of: net, as: first, for: .add)
-      try a.publish([endpoints[0]], of: owner, world.plane, as: first)
+      try a.publish(PublishedContainer(endpoints: [endpoints[0]]), of: owner, world.plane, as: first)
       var other = owner
       other.container = parsed("c2")
-      try a.publish([endpoints[1]], of: other, world.plane, as: first)
+      try a.publish(PublishedContainer(endpoints: [endpoints[1]]), of: other, world.plane, as: first)
       let valid = ValidAttachments.Attachment(containerID: other.container, ifname: other.interface)
       try a.collectGarbage(of: net, world.plane, valid: [valid])
       #expect(world.store.texts.keys.filter { $0.contains("endpoints") } == ["\(prefix)/endpoints/fd06::9"])
@@ -117,7 +117,9 @@ import Testing
       let a = world.control("a")
       _ = try a.consult(world.plane, of: net, as: first, for: .add)
       world.store.next(.answerLost)
-      #expect(throws: CNIError.self) { try a.publish(endpoints, of: owner, world.plane, as: first) }
+      #expect(throws: CNIError.self) {
+        try a.publish(PublishedContainer(endpoints: endpoints), of: owner, world.plane, as: first)
+      }
       try a.withdraw(owner, world.plane)
       #expect(!world.store.texts.keys.contains { $0.contains("endpoints") })
     }

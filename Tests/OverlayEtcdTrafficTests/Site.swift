@@ -46,6 +46,8 @@ struct EtcdNetwork {
   var leaseSeconds = 86400
   /// Whether the plugin determines a host's VTEP from its default route.
   var looksForAddress = false
+  /// Further members of the configuration.
+  var keys = JSONValue.object([:])
   var name: String { "net\(number)" }
   var prefix: String { "/\(name)" }
   var vxlan: String { "vx-\(name)" }
@@ -75,19 +77,21 @@ struct EtcdNetwork {
         "type": "etcd", "endpoints": endpoints, "prefix": .string(prefix),
         "leaseTTL": .integer(Int64(leaseSeconds)),
       ]),
-    ])
+    ]).merging(keys)
   }
 
-  func add(_ container: Int, on host: Int) throws -> Outcome {
+  /// `labels` is `args.cni.labels`.
+  func add(_ container: Int, on host: Int, labels: String? = nil) throws -> Outcome {
     let interface = "eth\(number - 1)"
-    return try site.cluster.hosts[host].add(config(on: host), to: container, as: interface, plugin: "overlay-vxlan")
+    return try site.cluster.hosts[host].add(
+      config(on: host).with(labels: labels), to: container, as: interface, plugin: "overlay-vxlan")
   }
 
-  func attach(_ container: Int, on host: Int) throws -> Attached {
-    let result = try add(container, on: host).result()
+  func attach(_ container: Int, on host: Int, labels: String? = nil) throws -> Attached {
+    let result = try add(container, on: host, labels: labels).result()
     let addresses = result.list("ips").compactMap { $0.text("address")?.split(separator: "/").first.map(String.init) }
     return Attached(
-      network: self, host: host, container: container, addresses: addresses, result: result)
+      network: self, host: host, container: container, addresses: addresses, result: result, labels: labels)
   }
 
   func ask(_ command: String, on host: Int) throws -> Outcome {
@@ -134,6 +138,7 @@ struct Attached {
   var container: Int
   var addresses: [String]
   var result: JSONValue
+  var labels: String?
 
   var lab: Lab { network.site.cluster.hosts[host] }
   var namespace: String { lab.container(container) }
@@ -144,7 +149,16 @@ struct Attached {
   }
 
   func check() throws -> Outcome {
-    try lab.check(network.config(on: host), result, on: container, as: interface, plugin: "overlay-vxlan")
+    try lab.check(
+      network.config(on: host).with(labels: labels), result, on: container, as: interface, plugin: "overlay-vxlan")
+  }
+}
+
+extension JSONValue {
+  /// With `args.cni.labels`.
+  fileprivate func with(labels: String?) throws -> JSONValue {
+    guard let labels else { return self }
+    return with("args", .object(["cni": .object(["labels": try JSONValue(json: labels)])]))
   }
 }
 

@@ -84,6 +84,8 @@ final class FakeControl: ControlPlaneClient {
   /// The error that publishing an endpoint throws.
   var error: CNIError?
   private(set) var publishedEndpoints: [OverlayEndpoint] = []
+  /// What was published last.
+  private(set) var published = PublishedContainer()
   private(set) var hosts: [OverlayHost] = []
 
   func peers(inFile path: String) throws(CNIError) -> [OverlayPeer] {
@@ -103,9 +105,10 @@ final class FakeControl: ControlPlaneClient {
   }
 
   func publish(
-    _ endpoints: [OverlayEndpoint], of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
+    _ container: PublishedContainer, of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
   ) throws(CNIError) {
-    publishedEndpoints += endpoints
+    publishedEndpoints += container.endpoints
+    published = container
     if let error { throw error }
   }
 

@@ -59,6 +59,17 @@ import Testing
       #"{"vni":5,"controlPlane":{"type":"multicast","group":"ff05::1"},"dev":"uplink"}"#, 7,
       #"key "local": "auto": uplink has no"#
     ),
+    (
+      keys(#""policy":{}"#), 7, #"key "policy": packets of several networks arrive by the tunnel: want the key network"#
+    ),
+    (keys(#""policy":{}"#, Fixture.bridged), 7, #"key "policy": in mode l2 the reply of a container on another host"#),
+    (policy(#""directRouting":true"#), 7, #"key "policy": with directRouting, packets of other hosts arrive by"#),
+    (policy(#""macLearning":true"#), 7, #"key "policy": the rules match source addresses, which must be checked"#),
+    (policy(#""ipspoofchk":false"#), 7, #"key "policy": the rules match source addresses, which must be checked"#),
+    (
+      keys(#""policy":{"egress":[{"to":{"network":"net"}}]},"network":"10.0.0.0/8""#), 7,
+      #"key "policy": network "net" is the container's own"#
+    ),
     (keys(#""args":{"cni":{"links":[{"container":"a","ports":["80/tcp"]}]}}"#), 2, #"key "args.cni.links""#),
   ]
 
@@ -66,6 +77,10 @@ import Testing
   private static func keys(_ keys: String, _ json: String = Fixture.routed) -> String {
     let names = keys.split(separator: "\"").first.map(String.init) ?? ""
     return "{" + keys + "," + json.dropFirst().replacing("\"\(names)\"", with: "\"x-\(names)\"")
+  }
+
+  private static func policy(_ other: String) -> String {
+    keys(#""policy":{"ingress":[]},"network":"10.0.0.0/8",\#(other)"#)
   }
 
   private static func plane(_ keys: String) -> String { "{\"vni\":1,\"controlPlane\":{\(keys)},\(Fixture.addresses)}" }

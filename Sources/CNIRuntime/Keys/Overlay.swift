@@ -57,9 +57,9 @@ extension KeyTable {
       Key(
         "neighSuppress", .bool, default: "true, with `learning` false",
         "Mode `l2`: the bridge answers ARP and neighbour discovery itself and does not send them to other hosts."),
-      .ipspoofchk, .macLearning,
+      .policy, .ipspoofchk, .macLearning,
       Key(
-        "isolation", .word(Key.isolations), default: "`network`",
+        "isolation", .word(Key.isolations), default: "`network`; `none` if `policy` limits both directions",
         "As for `bridge`; `container` also keeps containers of different hosts apart."),
       Key(
         "macFromIP", .bool, default: "true",

@@ -27,7 +27,7 @@ extension EtcdControlPlane where Store: ~Copyable {
     else { return nil }
     if own.revision == revision { return source }
     // Something was written, perhaps of another network.
-    let keys = NetworkView.keys(plane.prefix, host.mode, withEndpoints: isWatched(network))
+    let keys = NetworkView.keys(plane.prefix, host.mode, withContainers: readsContainers(of: network, host.mode))
     let changes = try store.transact(EtcdTransaction(keys.map { .readChanges($0, since: revision) }))
     guard changes.cluster == cluster, changes.readResults.allSatisfy({ $0.isEmpty }),
       changes.keyCounts.reduce(0, +) == count

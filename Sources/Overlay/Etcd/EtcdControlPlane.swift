@@ -47,6 +47,10 @@ extension EtcdControlPlane: ControlPlaneClient where Store: ~Copyable {
 
   public func isWatched(_ network: NetworkName) -> Bool { records.isWatched(network) }
 
+  /// Whether an ADD reads the entries of containers: of mode l2, which only a watch keeps up to date, or of mode l3, whose
+  /// labels a watch would have read.
+  func readsContainers(of network: NetworkName, _ mode: OverlayMode) -> Bool { isWatched(network) == (mode == .l2) }
+
   public func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
     _ check: (ControlPlaneState) throws(CNIError) -> Void
@@ -54,29 +58,30 @@ extension EtcdControlPlane: ControlPlaneClient where Store: ~Copyable {
     let entry = HostEntry(control: self, plane: plane, network: network, host: host)
     switch command {
     case .add:
-      let snapshot = try entry.register(withEndpoints: isWatched(network), check)
+      let snapshot = try entry.register(withContainers: readsContainers(of: network, host.mode), check)
       var controlState = snapshot.controlState
       controlState.source = snapshot.view.source
       return controlState
     case .status: return try entry.status()
-    default: return try entry.readState(withEndpoints: isWatched(network))
+    default: return try entry.readState(withContainers: readsContainers(of: network, host.mode))
     }
   }
 }
 
-// MARK: containers in etcd (mode l2)
+// MARK: containers in etcd
 
 extension EtcdControlPlane where Store: ~Copyable {
   public func publish(
-    _ endpoints: [OverlayEndpoint], of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
+    _ container: PublishedContainer, of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
   ) throws(CNIError) {
-    guard host.mode == .l2, !endpoints.isEmpty else { return }
+    guard !container.isEmpty else { return }
     guard let lease = try records.host(owner.network)?.lease else {
       throw CNIError(
         .tryAgainLater, "etcd \(plane.prefix): this host, \(host.local), has no etcd lease to publish containers with")
     }
     let record = EndpointRecord(
-      container: owner.container, interface: owner.interface, endpoints: endpoints, vtep: host.local)
+      container: owner.container, interface: owner.interface, endpoints: container.endpoints,
+      labelled: container.labelled, vtep: host.local)
     // The record comes first, so that this host has a record of every entry in etcd.
     try records.save(record, of: owner)
     var store = try open(plane.etcd)
@@ -136,8 +141,8 @@ extension EndpointRecord {
 extension HostEntry where Store: ~Copyable {
   /// Publishes all containers of this host again, after its etcd lease has expired or its address has changed.
   func republish(at store: inout Store, _ lease: EtcdLease?, after storedRecord: HostRecord?) throws(CNIError) {
-    guard host.mode == .l2, let lease else { return }
-    if let old = storedRecord?.lease, old != lease { try store.revoke(old) }
+    guard let lease else { return }
+    if host.mode == .l2, let old = storedRecord?.lease, old != lease { try store.revoke(old) }
     for var record in try control.records.endpoints(of: network) {
       record.vtep = host.local
       try control.records.save(record, of: record.owner(on: network))

@@ -24,7 +24,7 @@ public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
     var ranges: [EtcdWatchRange] { zip(Self.keys(entry), followed).map { EtcdWatchRange($0, from: $1 + 1) } }
 
     private static func keys(_ entry: HostEntry<Store>) -> [EtcdKeys] {
-      NetworkView.keys(entry.plane.prefix, entry.host.mode, withEndpoints: true)
+      NetworkView.keys(entry.plane.prefix, entry.host.mode, withContainers: true)
     }
   }
 
@@ -49,7 +49,7 @@ public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
   ) throws(CNIError) -> ControlPlaneState {
     var entry = HostEntry(control: control, plane: plane, network: network, host: host)
     entry.renewal = 3
-    let snapshot = try entry.register(withEndpoints: true)
+    let snapshot = try entry.register(withContainers: true)
     entry.isQuiet = true
     networks[network] = WatchedNetwork(entry, snapshot)
     return snapshot.controlState
@@ -102,7 +102,7 @@ public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
       var isDue = try !watched.entry.isRenewed() || watched.isStale
       if !isDue { isDue = try networks[network]?.isFollowed(at: &store) == false }
       guard isDue else { continue }
-      let view = try watched.entry.register(withEndpoints: true, at: &store).view
+      let view = try watched.entry.register(withContainers: true, at: &store).view
       if !watched.snapshot.view.isBefore(view) {
         control.warn("\(network): etcd was emptied or restored: everything is read and registered again")
         try watched.entry.republish(at: &store, watched.entry.record()?.lease, after: nil)

@@ -29,38 +29,38 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     return record
   }
 
-  func read(_ store: inout Store, withEndpoints: Bool) throws(CNIError) -> NetworkView {
-    try NetworkView.read(plane.prefix, for: host, withEndpoints: withEndpoints, from: &store)
+  func read(_ store: inout Store, withContainers: Bool) throws(CNIError) -> NetworkView {
+    try NetworkView.read(plane.prefix, for: host, withContainers: withContainers, from: &store)
   }
 
   /// For ADD: one request if the entry is complete; otherwise makes, renews and records the entry.
   ///
   /// `check` can refuse what is about to be written.
   func register(
-    withEndpoints: Bool, _ check: (ControlPlaneState) throws(CNIError) -> Void = { (_) throws(CNIError) in }
+    withContainers: Bool, _ check: (ControlPlaneState) throws(CNIError) -> Void = { (_) throws(CNIError) in }
   ) throws(CNIError) -> Snapshot {
     var store = try control.open(plane.etcd)
-    return try register(withEndpoints: withEndpoints, at: &store, check)
+    return try register(withContainers: withContainers, at: &store, check)
   }
 
   func register(
-    withEndpoints: Bool, at store: inout Store,
+    withContainers: Bool, at store: inout Store,
     _ check: (ControlPlaneState) throws(CNIError) -> Void = { (_) throws(CNIError) in }
   ) throws(CNIError) -> Snapshot {
     let storedRecord = try record()
-    let view = try read(&store, withEndpoints: withEndpoints)
+    let view = try read(&store, withContainers: withContainers)
     if case .nothing = try step(view, storedRecord) { return try snapshot(view, storedRecord) }
     // Two plugin processes on this host must not make two entries.
     let lock = try control.records.lock(network)
     let isSame = try record() == storedRecord
     let settled = try completeEntry(
-      &store, isSame ? view : try read(&store, withEndpoints: withEndpoints), withEndpoints: withEndpoints, check)
+      &store, isSame ? view : try read(&store, withContainers: withContainers), withContainers: withContainers, check)
     _ = consume lock
     return settled
   }
 
   private func completeEntry(
-    _ store: inout Store, _ initialView: NetworkView, withEndpoints: Bool,
+    _ store: inout Store, _ initialView: NetworkView, withContainers: Bool,
     _ check: (ControlPlaneState) throws(CNIError) -> Void
   ) throws(CNIError) -> Snapshot {
     var view = initialView
@@ -76,11 +76,11 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
         if let seconds = try store.keepAlive(lease) {
           try saveRecord(own, view, seconds: seconds)
         } else {
-          view = try read(&store, withEndpoints: withEndpoints)
+          view = try read(&store, withContainers: withContainers)
         }
       case .write(let draft):
         try check(snapshot(view.with(draft), storedRecord) { _ in }.controlState)
-        view = try write(draft, after: view, to: &store, spare: &spare, withEndpoints: withEndpoints)
+        view = try write(draft, after: view, to: &store, spare: &spare, withContainers: withContainers)
       }
     }
     throw CNIError(.tryAgainLater, "etcd \(plane.prefix): other hosts changed it \(Self.attempts) times in a row")
@@ -90,7 +90,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   ///
   /// - Returns: the content of etcd afterwards, whether this host or another one has written.
   private func write(
-    _ draft: EntryDraft, after before: NetworkView, to store: inout Store, spare: inout EtcdLease?, withEndpoints: Bool
+    _ draft: EntryDraft, after before: NetworkView, to store: inout Store, spare: inout EtcdLease?, withContainers: Bool
   ) throws(CNIError) -> NetworkView {
     let storedRecord = try record()
     var lease = draft.lease
@@ -98,16 +98,16 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
       if spare == nil { spare = try store.grantLease(seconds: plane.leaseSeconds) }
       lease = spare
     }
-    let keys = NetworkView.keys(plane.prefix, host.mode, withEndpoints: withEndpoints)
+    let keys = NetworkView.keys(plane.prefix, host.mode, withContainers: withContainers)
     let outcome = try store.transact(draft.transaction(lease, readingChangesOf: keys, since: before.revision))
     let next = before.followed(by: outcome)
-    var view = if let next { next } else { try read(&store, withEndpoints: withEndpoints) }
+    var view = if let next { next } else { try read(&store, withContainers: withContainers) }
     guard outcome.isSuccess, let own = view.hosts[draft.key] else { return view }
     if draft.needsLease {
       guard hasNoOlderOverlap(own, view) else {
         _ = try store.transact(
           EtcdTransaction(where: [.hasValue(own.pair.key, own.pair.value)], [.delete(.one(own.pair.key))]))
-        return try read(&store, withEndpoints: withEndpoints)
+        return try read(&store, withContainers: withContainers)
       }
       spare = nil
     }
@@ -171,6 +171,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     controlState.ownSubnets = own?.subnet?.prefixes ?? []
     controlState.vtepMAC = registeredMAC(view, record)
     controlState.peers = view.peers(of: host, own: own, lease: record?.lease, warn: warn)
+    controlState.members = view.members(besides: host.local)
     return controlState
   }
 }
@@ -181,10 +182,10 @@ extension HostEntry where Store: ~Copyable {
   /// For CHECK: reads the network's state.
   ///
   /// - Throws: code 101 if etcd has no entry of this host.
-  func readState(withEndpoints: Bool) throws(CNIError) -> ControlPlaneState {
+  func readState(withContainers: Bool) throws(CNIError) -> ControlPlaneState {
     var store = try control.open(plane.etcd)
     let storedRecord = try record()
-    let view = try read(&store, withEndpoints: withEndpoints)
+    let view = try read(&store, withContainers: withContainers)
     guard view.own(host, storedRecord) != nil else {
       throw CNIError(.differences, "etcd \(plane.prefix) has no entry of this host, \(host.local)")
     }
@@ -200,7 +201,7 @@ extension HostEntry where Store: ~Copyable {
     let view: NetworkView
     do throws(CNIError) {
       var store = try control.open(plane.etcd)
-      view = try read(&store, withEndpoints: false)
+      view = try read(&store, withContainers: false)
     } catch  where error.code == .tryAgainLater {
       guard let storedRecord else { throw error }
       guard storedRecord.lease == nil || storedRecord.isFresh(1, at: control.now()) else {

@@ -1,6 +1,7 @@
 import CNI
 import Etcd
 import NetTypes
+import PacketFilter
 
 /// This host's record of its own entry in etcd: `NETWORK.json`.
 struct HostRecord: Equatable {
@@ -64,7 +65,10 @@ extension HostRecord: JSONReadable {
 struct EndpointRecord: Equatable {
   var container: ContainerID
   var interface: InterfaceName
-  var endpoints: [OverlayEndpoint]
+  /// In mode l2.
+  var endpoints: [OverlayEndpoint] = []
+  /// In mode l3, the addresses of a container with labels.
+  var labelled: [FarMember] = []
   /// The underlay address in the entries.
   var vtep: IPAddress
 
@@ -78,6 +82,10 @@ struct EndpointRecord: Equatable {
       let value = BridgedEndpoint.value(of: endpoint, owner(on: network), at: vtep)
       return (BridgedKeys.endpoints(prefix) + endpoint.address.description, value.bytes)
     }
+      + labelled.map { member in
+        let value = LabelledContainer.value(of: member, owner(on: network), at: vtep)
+        return (LabelledContainer.keys(prefix) + member.address.description, value.bytes)
+      }
   }
 }
 
@@ -86,6 +94,7 @@ extension EndpointRecord: JSONReadable {
     container = try json.required("container").parsed()
     interface = try json.required("interface").parsed()
     endpoints = try json.objects("endpoints") ?? []
+    labelled = try json.objects("labelled") ?? []
     vtep = try json.required("vtep").parsed()
   }
 
@@ -93,6 +102,7 @@ extension EndpointRecord: JSONReadable {
     .record([
       "container": .text(container), "interface": .text(interface), "vtep": .text(vtep),
       "endpoints": .array(endpoints.map { .record(["ip": .text($0.address), "mac": .text($0.mac)]) }),
+      "labelled": labelled.isEmpty ? nil : .array(labelled.map { $0.json }),
     ])
   }
 }

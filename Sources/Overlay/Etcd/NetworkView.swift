@@ -1,6 +1,7 @@
 import CNI
 import Etcd
 import NetTypes
+import PacketFilter
 
 /// A network's content of etcd, at one revision.
 struct NetworkView {
@@ -13,27 +14,33 @@ struct NetworkView {
   private(set) var hosts: [String: HostPair] = [:]
   /// By key, each container's entry; only in mode l2, and if requested.
   private(set) var endpoints: [String: (vtep: IPAddress, endpoint: OverlayEndpoint)] = [:]
+  /// By key, each container with labels; only in mode l3, and if requested.
+  private(set) var labelled: [String: (vtep: IPAddress, member: FarMember)] = [:]
+  private let withContainers: Bool
   /// The newest revision that was seen.
   private(set) var revision: Int64
   /// The cluster's ID.
   let cluster: String
 
   /// The keys of etcd that are read and watched.
-  static func keys(_ prefix: String, _ mode: OverlayMode, withEndpoints: Bool) -> [EtcdKeys] {
+  static func keys(_ prefix: String, _ mode: OverlayMode, withContainers: Bool) -> [EtcdKeys] {
     let hosts = mode == .l3 ? FlannelSubnet.keys(prefix) : BridgedKeys.hosts(prefix)
     let keys: [EtcdKeys] = [.one(FlannelNetwork.key(prefix)), .prefixed(hosts)]
-    return withEndpoints && mode == .l2 ? keys + [.prefixed(BridgedKeys.endpoints(prefix))] : keys
+    guard withContainers else { return keys }
+    return keys + [.prefixed(mode == .l2 ? BridgedKeys.endpoints(prefix) : LabelledContainer.keys(prefix))]
   }
 
   /// Reads all keys in one transaction.
   static func read<Store: EtcdStore & ~Copyable>(
-    _ prefix: String, for host: OverlayHost, withEndpoints: Bool, from store: inout Store
+    _ prefix: String, for host: OverlayHost, withContainers: Bool, from store: inout Store
   ) throws(CNIError) -> NetworkView {
-    let keys = keys(prefix, host.mode, withEndpoints: withEndpoints)
-    return NetworkView(prefix, for: host, try store.transact(EtcdTransaction(keys.map { .read($0) })))
+    let keys = keys(prefix, host.mode, withContainers: withContainers)
+    return NetworkView(
+      prefix, for: host, withContainers: withContainers, try store.transact(EtcdTransaction(keys.map { .read($0) })))
   }
 
-  init(_ prefix: String, for host: OverlayHost, _ outcome: EtcdOutcome) {
+  init(_ prefix: String, for host: OverlayHost, withContainers: Bool, _ outcome: EtcdOutcome) {
+    self.withContainers = withContainers
     self.prefix = prefix
     mode = host.mode
     family = host.local.family
@@ -52,6 +59,9 @@ struct NetworkView {
     } else if pair.key.hasPrefix(BridgedKeys.endpoints(prefix)) {
       let name = Substring(pair.key.utf8.dropFirst(BridgedKeys.endpoints(prefix).utf8.count))
       endpoints[pair.key] = pair.json.flatMap { BridgedEndpoint.read(name, $0) }
+    } else if pair.key.hasPrefix(LabelledContainer.keys(prefix)) {
+      let name = Substring(pair.key.utf8.dropFirst(LabelledContainer.keys(prefix).utf8.count))
+      labelled[pair.key] = pair.json.flatMap { LabelledContainer.read(name, $0) }
     }
   }
 
@@ -84,7 +94,7 @@ struct NetworkView {
   }
 
   /// The number of keys in etcd.
-  var keyCount: Int { hosts.count + endpoints.count + (config == nil ? 0 : 1) }
+  var keyCount: Int { hosts.count + endpoints.count + labelled.count + (config == nil ? 0 : 1) }
 
   /// Removes the entries of a lease that was revoked.
   mutating func end(_ lease: EtcdLease) { hosts = hosts.filter { $0.value.pair.lease != lease } }
@@ -108,6 +118,7 @@ struct NetworkView {
       case .deleted(let key):
         hosts[key] = nil
         endpoints[key] = nil
+        labelled[key] = nil
       }
     }
     revision = max(revision, events.revisions.max() ?? events.revision)
@@ -154,6 +165,12 @@ extension NetworkView {
         hosts.values.compactMap { $0.pair.key == own?.pair.key ? nil : routedPeer($0, of: host, warn: warn) }
       }
     return peers.sorted { $0.vtep < $1.vtep }
+  }
+
+  /// The containers with labels on other hosts than this one, sorted; `nil` if they were not read.
+  func members(besides local: IPAddress) -> [FarMember]? {
+    guard mode == .l3, withContainers else { return nil }
+    return labelled.values.filter { $0.vtep != local }.map { $0.member }.sorted { $0.address < $1.address }
   }
 
   private func routedPeer(_ hostEntry: HostPair, of host: OverlayHost, warn: (String) -> Void) -> OverlayPeer? {

@@ -9,6 +9,9 @@ extension MainPlugin where Host: ~Copyable {
   func noteLinks(
     _ call: Call<Config>, _ settings: Driver.Settings, on kernel: inout Host
   ) throws(CNIError) {
+    if let far = driver.farNetwork(settings, of: call.owner.network) {
+      try convertingErrors { () throws(KernelError) in try kernel.filter.note(far, of: call.owner.network) }
+    }
     let links = driver.networkLinks(settings, of: call.owner.network)
     guard !links.isEmpty else { return }
     try convertingErrors { () throws(KernelError) in try kernel.filter.note(links, of: call.owner.network) }

@@ -11,6 +11,12 @@ public struct PolicyConfig: JSONReadable, Equatable, Sendable {
   public var egress: [Policy.Permission]?
   public var logGroup: UInt16?
 
+  public init(ingress: [Policy.Permission]?, egress: [Policy.Permission]?, logGroup: UInt16? = nil) {
+    self.ingress = ingress
+    self.egress = egress
+    self.logGroup = logGroup
+  }
+
   /// - Throws: code 7, also for a key that it does not know: a permission without its condition would allow too much.
   public init(_ json: JSONReader) throws(CNIError) {
     try json.refuseKeys(except: ["default", "ingress", "egress", "log", "logGroup"])
@@ -85,19 +91,43 @@ public struct PolicyConfig: JSONReadable, Equatable, Sendable {
     }
   }
 
+  /// - Parameters:
+  ///   - isGateway: whether the host is the containers' router.
+  ///   - ipam: what hands out addresses.
+  ///   - checksSources: whether packets of a container come from its own addresses only.
+  /// - Throws: code 7 if the host would not see the connections, or cannot know the container's addresses.
+  public func check(isGateway: Bool, ipam: PluginType?, checksSources: Bool) throws(CNIError) {
+    guard isGateway else { throw Self.refusal("connections go through the host", "\"isGateway\": true with it") }
+    guard let ipam, !ipam.needsLink else {
+      throw Self.refusal(
+        "the rules match the container's address", "\"ipam\" that hands out an address before the link is up")
+    }
+    guard checksSources else {
+      throw Self.refusal(
+        "the rules match source addresses, which must be checked",
+        "no macLearning, vlanTrunk or \"ipspoofchk\": false")
+    }
+  }
+
+  public static func refusal(_ reason: String, _ wanted: String) -> CNIError {
+    CNIError(.invalidNetworkConfig, "key \"policy\": \(reason): want \(wanted)")
+  }
+
   /// The changes that add the policy and the labels of a container with these addresses behind these links.
   ///
   /// The bridge ports `ports` then accept packets from these addresses only. `owned`: the links are this container's alone.
-  /// `separated`: containers of the network reach each other through the host only.
+  /// `separated`: containers of the network reach each other through the host only. `span`: the network's part on other hosts,
+  /// if it is routed between hosts.
   public func changes(
     _ owner: AttachmentID, _ addresses: [IPAddress], on links: [InterfaceName], owned: Bool = false,
-    separated: Bool = false, _ labels: [Label], guarding ports: [InterfaceName] = []
+    separated: Bool = false, _ labels: [Label], guarding ports: [InterfaceName] = [], span: FarNetwork? = nil
   ) -> [Change] {
     guard !addresses.isEmpty else { return [] }
     var rules: [Rule] = []
     if ingress != nil || egress != nil {
       var policy = Policy(of: addresses, on: links, ingress: ingress, egress: egress, logGroup: logGroup)
       policy.ownsLinks = owned
+      policy.reach(span)
       if separated, isForOwn(owner.network) { policy.ownNetwork = owner.network }
       rules.append(.limit(policy))
     }
@@ -105,6 +135,23 @@ public struct PolicyConfig: JSONReadable, Equatable, Sendable {
     rules += ports.map { .guardAddresses(AddressGuard($0, addresses)) }
     return rules.isEmpty ? [] : [.addRules(RuleSet(owner, .policies, rules, backend: .nftables))]
   }
+
+  /// The change that limits who connects through this host to the network's containers on other hosts.
+  public func change(for network: NetworkName, on links: [InterfaceName], span: FarNetwork) -> Change {
+    guard ingress != nil else { return Self.removal(for: network) }
+    var policy = Policy(of: [], on: links, ingress: ingress, egress: nil, logGroup: logGroup)
+    policy.reach(span)
+    return .setRules(RuleSet(.tunnel(of: network), .policies, [.limit(policy)], backend: .nftables))
+  }
+
+  /// The change that removes what `change(for:)` adds.
+  public static func removal(for network: NetworkName) -> Change {
+    .removeRules(.tunnel(of: network), .policies, everywhere: false)
+  }
+}
+
+extension Policy {
+  fileprivate mutating func reach(_ span: FarNetwork?) { (tunnel, network) = (span?.link, span?.prefixes ?? []) }
 }
 
 extension JSONReader {
