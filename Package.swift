@@ -37,6 +37,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+    .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CNftables"),
     .systemLibrary(name: "CCurl"),
     .systemLibrary(name: "CDBus"),
@@ -87,13 +88,14 @@ let package = Package(
     plugin("tuning", ["PluginKit", "CNI", "Kernel", "Linux", "NetTypes", "Netlink"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
-    library("CNIRuntime", ["CNI", "Linux", "NetTypes", "PluginKit"]),
+    library("YAML", ["CNI", "CYaml"]),
+    library("CNIRuntime", ["CNI", "Linux", "NetTypes", "PacketFilter", "PluginKit"]),
 
     .executableTarget(
       name: "cnictl",
       dependencies: [
         "CNI", "CNIRuntime", "Etcd", "EtcdClient", "HostFilter", "IPAM", "Kernel", "Linux", "Names", "NetTypes",
-        "Netlink", "Overlay", "PacketFilter", "PluginKit",
+        "Netlink", "Overlay", "PacketFilter", "PluginKit", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -226,6 +228,7 @@ let package = Package(
       name: "DNSHostsTrafficTests", dependencies: ["BaseSupport", "CNI", "LabSupport"], exclude: ["ask.py"],
       swiftSettings: strict),
     tests("DNSHostsStressTests", ["BaseSupport", "CNI", "LabSupport"]),
-    tests("CNIRuntimeTests", ["BaseSupport", "CNIRuntime", "CNI", "Linux", "NetTypes"]),
+    tests(
+      "CNIRuntimeTests", ["BaseSupport", "CNIRuntime", "CNI", "Linux", "NetTypes", "PacketFilter", "PluginKit", "YAML"]),
   ]
 )

@@ -9,12 +9,27 @@ public struct AttachmentRequest: Equatable, Sendable {
   public var aliases: [String] = []
   /// The container's name.
   public var name: String?
+  /// The labels by which policies know the container.
+  public var labels: [Label] = []
   /// The priority of its default route among those of the container; `nil`: the network's.
   public var gwPriority: Int?
   /// Further `CNI_ARGS`.
   public var arguments: [NetworkAttachment.Argument] = []
 
   public init() {}
+
+  /// The list with which the container is attached, now and in every later call: with the labels.
+  ///
+  /// - Throws: code 7 if two labels have the same key, or if no plugin of the list has the key `policy`, for which they are.
+  public func list(_ list: NetworkList) throws(CNIError) -> NetworkList {
+    var values: [String: String] = [:]
+    for label in labels {
+      guard values.updateValue(label.value, forKey: label.key) == nil else {
+        throw CNIError(.invalidNetworkConfig, "label \"\(label)\": want one value for each key")
+      }
+    }
+    return try list.labelled(values)
+  }
 
   /// The attachment, with each option as a declared capability, otherwise in `CNI_ARGS`.
   ///

@@ -66,11 +66,11 @@ extension NetworkList {
       throw CNIError(.invalidNetworkConfig, "network \(name): no plugins: want \"plugins\": [{\"type\": …}, …]")
     }
     self.bytes = bytes
-    if single || !extras.isEmpty { self.bytes = try written() }
+    if single || !extras.isEmpty { self.bytes = written() }
   }
 
   /// The list as one object with every plugin inside.
-  private func written() throws(CNIError) -> [UInt8] {
+  func written() -> [UInt8] {
     JSONValue.record([
       "name": .text(name), "cniVersion": .text(version.rawValue), "plugins": .array(plugins.map(\.config)),
       "disableCheck": .flag(disableCheck), "disableGC": .flag(disableGC),

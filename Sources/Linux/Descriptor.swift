@@ -162,6 +162,8 @@ public struct FileStatus: Equatable, Sendable {
   public var modified: FileTime
   public var isRegular: Bool
   public var isDirectory: Bool
+  /// The permissions.
+  public var mode: UInt32
 
   init(_ info: stat) {
     device = UInt(info.st_dev)
@@ -170,6 +172,7 @@ public struct FileStatus: Equatable, Sendable {
     modified = FileTime(seconds: Int(info.st_mtim.tv_sec), nanoseconds: Int(info.st_mtim.tv_nsec))
     isRegular = info.st_mode & S_IFMT == S_IFREG
     isDirectory = info.st_mode & S_IFMT == S_IFDIR
+    mode = UInt32(info.st_mode) & 0o7777
   }
 }
 

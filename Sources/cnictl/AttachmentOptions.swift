@@ -14,6 +14,8 @@ struct AttachmentOptions: ParsableArguments {
   @Option(name: .shortAndLong, help: "A port: \(PortMapping.expectedForm).") var publish: [String] = []
   @Option(help: "Another name on this network.") var alias: [String] = []
   @Option(help: "The container's name.") var name: String?
+  @Option(help: "A label for policies, as KEY=VALUE; may be given several times.", transform: parsed) var label:
+    [Label] = []
   @Option(name: .customLong("gw-priority"), help: "The priority of its default route; the highest wins.")
   var gwPriority: Int?
   @Option(help: "Further CNI_ARGS, as KEY=value.") var args: [String] = []
@@ -30,6 +32,7 @@ struct AttachmentOptions: ParsableArguments {
     request.mac = mac
     request.aliases = alias
     request.name = name
+    request.labels = label
     request.gwPriority = gwPriority
     for text in publish {
       guard let ports = PortMapping.parse(text) else {

@@ -15,6 +15,6 @@ struct Cnictl: ParsableCommand {
       """,
     subcommands: [
       NetworkCommand.self, Connect.self, Plan.self, Disconnect.self, Check.self, CollectGarbage.self, Status.self,
-      Repair.self, OverlayCommand.self, Validate.self, Schema.self, NetnsCommand.self,
+      Repair.self, PolicyCommand.self, OverlayCommand.self, Validate.self, Schema.self, NetnsCommand.self,
     ])
 }

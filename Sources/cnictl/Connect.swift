@@ -18,7 +18,7 @@ struct Connect: ParsableCommand {
   func run() throws {
     let request = try options.request()
     try common.report { () throws(CNIError) in
-      let network = try common.load().entry(options.network), list = network.list
+      let network = try common.load().entry(options.network), list = try request.list(network.list)
       let namespace = options.target.namespace
       let owner = try options.owner(on: list.name, in: namespace)
       let lock = try NetworkLock(owner)

@@ -19,7 +19,7 @@ struct Plan: ParsableCommand {
   func run() throws {
     let request = try options.request()
     try common.report { () throws(CNIError) in
-      let list = try common.load().entry(options.network).list
+      let list = try request.list(try common.load().entry(options.network).list)
       let namespace = options.target.namespace
       let owner = try options.owner(on: list.name, in: namespace)
       let attachment = try request.attachment(owner, namespacePath: namespace.path, on: list)

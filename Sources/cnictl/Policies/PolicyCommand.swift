@@ -1,0 +1,7 @@
+import ArgumentParser
+
+struct PolicyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "policy", abstract: "Show, check and apply the policies of networks.",
+    subcommands: [List.self, Show.self, CheckConnection.self, Apply.self])
+}
