@@ -60,6 +60,11 @@ struct SetSpec: Equatable {
   }
 }
 
+extension SetSpec {
+  /// Changes that delete the set, whether it exists or not: a chain of an earlier version may have fewer sets.
+  var removal: [RulesetChange] { [.addSet(self), .deleteSet(self)] }
+}
+
 /// One element of a set or map.
 struct Element: Equatable {
   var set: SetSpec
@@ -140,6 +145,6 @@ struct SharedChain: Equatable {
   /// Changes that fail if an owner still needs the chain.
   var deletion: [RulesetChange] {
     entryElements.map { .deleteElement($0) } + ([name] + companions.map { $0.name }).map { .deleteChain(.inet, $0) }
-      + sets.map { .deleteSet($0) }
+      + sets.flatMap { $0.removal }
   }
 }

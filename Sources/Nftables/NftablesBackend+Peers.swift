@@ -52,7 +52,12 @@ private struct PeerChanges {
   private mutating func change(_ set: SetSpec, _ wanted: [Element], _ present: [Element]) {
     let wantedKeys = Set(wanted.map { $0.key.bytes }), presentKeys = Set(present.map { $0.key.bytes })
     removals += present.filter { !wantedKeys.contains($0.key.bytes) }.map { .deleteElement($0) }
-    additions += wanted.filter { !presentKeys.contains($0.key.bytes) }.map { .addElement($0) }
+    add(wanted.filter { !presentKeys.contains($0.key.bytes) }, to: set)
+  }
+
+  /// Also the set, which a chain of an earlier version may lack.
+  private mutating func add(_ elements: [Element], to set: SetSpec) {
+    if !elements.isEmpty { additions += [.addSet(set)] + elements.map { .addElement($0) } }
   }
 
   /// Refills a set of intervals that has others: what is listed are only their bounds.
@@ -61,6 +66,6 @@ private struct PeerChanges {
     let bounds = Set(wanted.map { $0.key.bytes } + wanted.compactMap { $0.key.endOfInterval.map { $0 + [1] } })
     guard present != bounds else { return }
     if !listed.isEmpty { removals.append(.flushSet(set)) }
-    additions += wanted.map { .addElement($0) }
+    add(wanted, to: set)
   }
 }

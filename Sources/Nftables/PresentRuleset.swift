@@ -80,7 +80,7 @@ enum PresentRuleset {
       let names = [chain.name] + [companion].compactMap { $0 }
       deletions.append(
         entryElements.map { .deleteElement($0) } + names.map { .deleteChain(.inet, $0) }
-          + PeerSets.sets(of: chain.name).map { .deleteSet($0) })
+          + PeerSets.sets(of: chain.name).flatMap { $0.removal })
     }
     return deletions
   }

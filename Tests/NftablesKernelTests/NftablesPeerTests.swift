@@ -68,6 +68,23 @@ extension NftablesTests {
       }
     }
 
+    @Test func `a chain of an earlier version, which has fewer sets, gets the others and is removed`() throws {
+      try use { backend in
+        for set in try listed("").filter({ $0.contains("_far") }) {
+          _ = try nft("delete", "set", "inet", "swift_cni", set)
+        }
+        try backend.fill(prefixes("10.5.0.0/16"))
+        #expect(try listed("network_").contains("10.5.0.0/16"))
+        // Another owner keeps the table.
+        let other = try RuleSet(
+          owner("other"), .network, [.masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24")))],
+          backend: .nftables)
+        try backend.add(other)
+        try backend.remove(AttachmentID.example.filterTag, .policies, recordedRules: nil)
+        #expect(try !ruleset().contains("label_") && !ruleset().contains("network_"))
+      }
+    }
+
     @Test func `a peer that no policy names has no sets`() throws {
       try use { backend in
         let other = try PeerContents(of: .network("other"), links: [name("br2")], prefixes: [prefix("10.7.0.0/16")])

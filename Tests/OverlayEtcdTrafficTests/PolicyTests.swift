@@ -109,4 +109,60 @@ struct `Policies through etcd` {
       #expect(try web.delete().complaint == "")
     }
   }
+
+  /// The tiers of an application and its log server on three hosts: front 1, app 2, db 3, mgmt 4.
+  private static let tiers = [
+    #"{"egress": [{"to": {"network": "net2"}, "ports": ["80/tcp"]}, {"to": {"network": "net4"}, "ports": ["514"]}]}"#,
+    #"""
+    {"ingress": [{"from": {"network": "net1"}, "ports": ["80/tcp"]}],
+     "egress": [{"to": {"network": "net3"}, "ports": ["5432/tcp"]}, {"to": {"network": "net4"}, "ports": ["514"]}]}
+    """#,
+    #"""
+    {"ingress": [{"from": {"network": "net2"}, "ports": ["5432/tcp"]}],
+     "egress": [{"to": {"network": "net4"}, "ports": ["514"]}]}
+    """#,
+    #"""
+    {"ingress": [{"from": {"network": "net1"}, "ports": ["514"]}, {"from": {"network": "net2"}, "ports": ["514"]},
+                 {"from": {"network": "net3"}, "ports": ["514"]}]}
+    """#,
+  ]
+
+  /// Which connections between tiers the policies allow; TCP and UDP for syslog.
+  private static let allowed: Set<[Int]> = [[1, 2, 80], [2, 3, 5432], [1, 4, 514], [2, 4, 514], [3, 4, 514]]
+
+  @Test func `tiers on three hosts reach what they need and nothing else, and send syslog but no ssh to mgmt`() throws {
+    try Site.use(containers: 4) { site in
+      let networks = try zip(1...4, Self.tiers).map { number, policy in
+        EtcdNetwork(site: site, number: number, keys: try JSONValue(json: #"{"policy": \#(policy)}"#))
+      }
+      let attached = try networks.map { network in try [0, 1, 2].map { try network.attach(network.number, on: $0) } }
+      for host in [0, 1, 2] { for network in networks { _ = try network.cnictl("overlay sync", on: host) } }
+      var servers: [Server] = []
+      for container in attached.joined() {
+        servers += [22, 80, 514, 5432].map { Server("container", in: container.namespace, .tcp, $0) }
+        servers.append(Server("container", in: container.namespace, .udp, 514))
+      }
+      var probes: [Probe] = [], wanted: [Bool] = []
+      for (from, to) in networks.flatMap({ one in networks.map { (one.number, $0.number) } }) where from != to {
+        for (transport, port) in [(Probe.Transport.tcp, 22), (.tcp, 80), (.tcp, 514), (.tcp, 5432), (.udp, 514)] {
+          let isAllowed = Self.allowed.contains([from, to, port])
+          for (host, address) in [0, 1, 2].flatMap({ host in
+            attached[to - 1][(host + 1) % 3].addresses.map { (host, $0) }
+          }) {
+            probes.append(
+              Probe(
+                from: attached[from - 1][host].namespace, to: address, transport, port, patience: isAllowed ? 45 : 2))
+            wanted.append(isAllowed)
+          }
+        }
+      }
+      let answers = try site.cluster.answers(to: probes, servers: servers)
+      let wrong = zip(zip(probes, wanted), answers).compactMap { pair, answer -> String? in
+        let isAnswered = if case .by = answer { true } else { false }
+        return isAnswered == pair.1
+          ? nil : "\(pair.0.namespace) to \(pair.0.address) \(pair.0.transport) \(pair.0.port): \(answer)"
+      }
+      #expect(wrong == [])
+    }
+  }
 }
