@@ -39,14 +39,18 @@ private struct PeerChanges {
 
   init(of contents: PeerContents, _ chain: String, in socket: borrowing RulesetSocket) throws(KernelError) {
     let wanted = Dictionary(grouping: contents.elements(chain), by: { $0.set.name })
-    for set in PeerSets.sets(of: chain) {
-      let listed = try socket.elements(of: set)
-      if set.isInterval {
-        change(set, wanted[set.name] ?? [], listed)
-      } else {
-        change(set, wanted[set.name] ?? [], listed.filter { $0.comment == chain }.compactMap { Element($0, in: set) })
-      }
+    let sets = PeerSets.sets(of: chain), far = sets.filter { $0.key == [.v4] || $0.key == [.v6] }
+    for set in far { change(set, wanted[set.name] ?? [], try socket.elements(of: set), chain) }
+    // The others of a label have this host's containers too, maybe thousands; what they have of other hosts is the same.
+    if case .label = contents.peer, removals.isEmpty, additions.isEmpty { return }
+    for set in sets where !far.contains(set) {
+      change(set, wanted[set.name] ?? [], try socket.elements(of: set), chain)
     }
+  }
+
+  private mutating func change(_ set: SetSpec, _ wanted: [Element], _ listed: [ListedElement], _ chain: String) {
+    guard !set.isInterval else { return change(set, wanted, listed) }
+    change(set, wanted, listed.filter { $0.comment == chain }.compactMap { Element($0, in: set) })
   }
 
   private mutating func change(_ set: SetSpec, _ wanted: [Element], _ present: [Element]) {
