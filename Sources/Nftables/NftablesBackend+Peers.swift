@@ -21,14 +21,15 @@ extension NftablesBackend {
       guard try socket.uses(of: chain, .inet) != nil else { return }
       do throws(KernelError) {
         let changes = try PeerChanges(of: contents, chain, in: socket)
-        return try socket.carryOut(changes.removals + changes.additions, doing: "note who is \(contents.peer)")
+        return try socket.carryOut(changes.removals + changes.additions, doing: "fill the sets of \(contents.peer)")
       } catch {
         // Another process changes the same set, or removes it with the last policy.
         guard error.errno.isOne(of: .ENOENT, .EAGAIN, .EEXIST) || NftErrorText.isUnanswered(error) else { throw error }
       }
     }
     throw KernelError(
-      "note who is \(contents.peer)", errno: .EAGAIN, reason: "other processes changed the ruleset 10 times in a row")
+      "fill the sets of \(contents.peer)", errno: .EAGAIN,
+      reason: "other processes changed the ruleset 10 times in a row")
   }
 }
 

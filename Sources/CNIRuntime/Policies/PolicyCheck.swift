@@ -194,7 +194,7 @@ extension ConnectionEnd {
 }
 
 extension PolicyCheck {
-  /// The first answer that is no; if there is none, the first one.
+  /// The first denial; the first answer if all allow the connection.
   public func strictest(
     _ pairs: [(ConnectionEnd, ConnectionEnd)], _ port: UInt16, _ transport: TransportProtocol
   ) -> Answer? {
