@@ -1,8 +1,5 @@
 """A host of an etcd network with thousands of hosts: its ADDs, and `cnictl overlay sync --watch` while others change."""
 
-import base64
-import ctypes
-import http.client
 import json
 import os
 import random
@@ -11,8 +8,9 @@ import subprocess
 import time
 
 from contestants import SCRATCH
-from etcd import CLIENTS, Etcd
+from etcd import Etcd, Gateway, base
 from hosts import Host, wire
+from labels import measure_labels
 
 PLUGIN, NETWORK, DEVICE = "overlay-vxlan", "many", "vx-many"
 FEW, MANY = 10, 5_000
@@ -23,8 +21,6 @@ PREFIX = "/coreos.com/network"
 BATCH = 100
 PATIENCE_SECONDS = 60
 LOCAL = "172.31.0.1"
-# CLONE_NEWNET of sched.h.
-NEW_NETWORK = 0x40000000
 
 
 class SyncResults:
@@ -34,35 +30,8 @@ class SyncResults:
         self.first, self.later = {}, {}
         # Parts of one core, and seconds from the last change to the kernel having it.
         self.load, self.delay = None, None
-
-
-def enter(namespace):
-    """Moves this process into a network namespace; Python has setns(2) since 3.12."""
-    if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), NEW_NETWORK):
-        raise OSError(ctypes.get_errno(), "setns")
-
-
-class Gateway:
-    """The JSON gateway of an etcd on a host, spoken to over a connection that was opened in the host's namespace."""
-
-    def __init__(self, host):
-        with open(f"/run/netns/{host.name}") as inside, open("/proc/self/ns/net") as outside:
-            enter(inside)
-            self.connection = http.client.HTTPConnection("127.0.0.1", CLIENTS)
-            self.connection.connect()
-            enter(outside)
-
-    def write(self, operations):
-        body = json.dumps({"success": operations})
-        self.connection.request("POST", "/v3/kv/txn", body)
-        answer = self.connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            raise SystemExit(f"etcd: write {len(operations)} keys: status {answer.status}: {text.decode()}")
-
-
-def base(text):
-    return base64.b64encode(text.encode()).decode()
+        # Seconds from each change of a label to the kernel having it.
+        self.labels = []
 
 
 class OtherHost:
@@ -93,7 +62,7 @@ class Crowd:
     """The other hosts, of which some come and go."""
 
     def __init__(self, gateway, count):
-        self.gateway = gateway
+        self.gateway, self.prefix = gateway, PREFIX
         self.present = {number: OtherHost(number) for number in range(1, count + 1)}
         self.absent = []
         self.random = random.Random(1)
@@ -205,6 +174,7 @@ def measure_sync(plugins, counts=(FEW, MANY)):
             if count == counts[-1]:
                 with Watch(host, config(etcd)) as watch:
                     watch.follow(crowd, results)
+                results.labels = measure_labels(host, config(etcd), Watch, crowd)
         host.close()
         neighbour.close()
     return results
