@@ -71,17 +71,27 @@ class Networks:
         self.nft([f"add element inet swift_cni {name} {{ {members} }}"])
 
     def add_policies(self):
-        """Adds chains of many different policies, each with the elements of its container."""
+        """Adds many different policies, each of another link with one container."""
         commands = []
         for number in range(POLICIES):
-            for side, end in (("in", "saddr"), ("out", "daddr")):
-                chain = f"inet swift_cni policy_{side}_filler{number}"
-                key = f'"back0" . {dotted(102, number)} comment "cni:back/filler{number}/eth0 network"'
+            for side, end, link, way in (("in", "saddr", "limited_in_links", "oifname . ip daddr"),
+                                         ("out", "daddr", "limited_links", "iifname . ip saddr")):
+                name, body = f"limit_{side}_filler{number}", f"inet swift_cni limited_{side}_filler{number}"
+                key = f'"fill{number}" . {dotted(102, number)} comment "cni:back/filler{number}/eth0 policies"'
                 commands += [
-                    f"add chain {chain}", f"add rule {chain} ip {end} {dotted(103, number)} tcp dport {number + 1} return",
-                    f"add rule {chain} counter drop",
-                    f"add element inet swift_cni limited_{side}4 {{ {key} : jump policy_{side}_filler{number} }}"]
+                    f"add chain {body}", f"add rule {body} ip {end} {dotted(103, number)} tcp dport {number + 1} return",
+                    f"add rule {body} counter drop", f"add chain inet swift_cni {name}",
+                    f"add set inet swift_cni {name}_4 {{ type ifname . ipv4_addr; elements = {{ {key} }}; }}",
+                    f"add rule inet swift_cni {name} {way} @{name}_4 jump {body.split()[-1]}",
+                    f'add element inet swift_cni {link} {{ "fill{number}" comment "{name}" : jump {name} }}']
         self.nft(commands)
+
+    def add_crowd(self):
+        """Adds many containers with the policy."""
+        for side in ("in", "out"):
+            name = self.host.shell(f"nft list sets inet | grep -o 'limit_{side}_[a-z0-9]*_4'").split()[0]
+            members = ", ".join(f'"back0" . {dotted(102, number)}' for number in range(MEMBERS))
+            self.nft([f"add element inet swift_cni {name} {{ {members} }}"])
 
     def calls(self):
         """Returns the microseconds of ADD and DEL of a new container with the policy."""
@@ -101,12 +111,13 @@ def measure_traffic(plugins):
 
 def measure_calls(plugins):
     """Returns the median microseconds of ADD and DEL by what else is on the host."""
-    networks = {name: Networks(f"calls-{name}", plugins, LABELLED) for name in ("few", "members", "policies")}
+    networks = {name: Networks(f"calls-{name}", plugins, LABELLED) for name in ("few", "members", "crowd", "policies")}
     for one in networks.values():
         # It stays: the table and the label's set, with one container.
         one.host.run("bridge", "ADD", one.config("back", one.policy), "first")
         one.host.shell(f"ip -n {one.host.box} link delete eth0 || true")
     networks["members"].add_members()
+    networks["crowd"].add_crowd()
     networks["policies"].add_policies()
     found = collections.defaultdict(list)
     for number in range(-2, CALL_ROUNDS):

@@ -6,7 +6,8 @@ from policies import MEMBERS, POLICIES, PREFIXES
 LEAST, MOST = 0.95, 1.2
 TRAFFIC = {"one": "a policy with one entry", "prefixes": f"{PREFIXES:,} prefixes with different ports, the last matches",
            "members": f"a label of {MEMBERS:,} containers"}
-PRESENT = {"members": f"{MEMBERS:,} containers with the label", "policies": f"{POLICIES:,} other policies"}
+PRESENT = {"members": f"{MEMBERS:,} containers with the label", "crowd": f"{MEMBERS:,} containers with the policy",
+           "policies": f"{POLICIES:,} other policies"}
 WORDS = "one TCP stream", "connections"
 
 INTRODUCTION = """## Policies

@@ -50,7 +50,7 @@ enum Layout {
   /// The chain for packets of containers to UDP ports.
   static func tunnelHostsChain(_ family: IPFamily) -> String { "\(tunnelPrefix)hosts\(family.digit)" }
   /// Prefixes of the names of chains that have entry elements.
-  static let entryElementPrefixes = [servicePrefix, tunnelPrefix]
+  static let entryElementPrefixes = [servicePrefix, tunnelPrefix, LinkPolicies.entryPrefix]
   static let allowed = SetSpec(.guards, "allowed", key: [.interface, .mac])
 
   /// One element for each owner that guards addresses; keys are hashes.
@@ -63,8 +63,10 @@ enum Layout {
     SetSpec(.guards, "sources\(family.digit)", key: [.interface, Field.Kind(family)])
   }
 
-  /// The link of one container alone: chain that limits which connections it opens.
+  /// A link: chain that limits which connections its containers open, or its container if it has one only.
   static let limitedLinks = SetSpec(.policies, "limited_links", key: [.interface], value: .verdict)
+  /// A link: chain that limits which connections its containers take.
+  static let limitedInLinks = SetSpec(.policies, "limited_in_links", key: [.interface], value: .verdict)
   /// The link to a network's containers on other hosts: chain that limits who connects to them.
   static let limitedFar = SetSpec(.farPolicies, "limited_far", key: [.interface], value: .verdict)
   /// One element for each owner and label or network that it has or names; keys are hashes.
@@ -84,7 +86,7 @@ enum Layout {
   }
 
   static var sets: [SetSpec] {
-    [owners, servers, tunnels, openTunnels, tunnelOwners, limitedLinks, limitedFar, peerUsers]
+    [owners, servers, tunnels, openTunnels, tunnelOwners, limitedLinks, limitedInLinks, limitedFar, peerUsers]
       + PolicySide.allCases.map(ownLimits)
       + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
       + IPFamily.allCases.flatMap { FamilySets($0).all } + [guarded, allowed, frameOwners, addressed]
@@ -190,12 +192,14 @@ enum Layout {
     [
       Chain(
         part: .policies, name: Part.policies.mainChain, hook: Hook(.filter, .forward, -10),
-        rules: [[.established, .accept], [.verdict([.link(.incoming)], limitedLinks)]]
-          + IPFamily.allCases.map(FamilySets.init(_:)).flatMap { sets -> [NftRule] in
-            [
-              [.verdict([.link(.incoming), .address(.source, sets.family)], sets.limitedOut)],
-              [.verdict([.link(.outgoing), .address(.destination, sets.family)], sets.limitedIn)],
-            ]
+        rules: [
+          [.established, .accept], [.verdict([.link(.incoming)], limitedLinks)],
+          [.verdict([.link(.outgoing)], limitedInLinks)],
+        ]
+          + IPFamily.allCases.flatMap { family in
+            [PolicySide.egress, .ingress].map { side in
+              [.verdict(side.container(family), side.limited(FamilySets(family)))]
+            }
           }),
       Chain(
         part: .farPolicies, name: Part.farPolicies.mainChain, hook: Hook(.filter, .forward, -9),

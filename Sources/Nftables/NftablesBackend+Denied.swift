@@ -5,16 +5,39 @@ public import PacketFilter
 
 extension NftablesBackend {
   public func deniedPackets(by policy: Policy) throws(KernelError) -> DeniedPackets? {
-    let plan = try NftablesPlan(.limit(policy), ElementOwner("", .policies))
     let socket = try RulesetSocket.open()
     var denied = DeniedPackets()
-    for chain in plan.chains where chain.name.hasPrefix("policy_") {
-      let answers = try socket.ask(
-        RulesetMessages.rules(of: chain.name, .inet), doing: "list rules of \(chain.name)")
-      guard let packets = answers.compactMap({ RulesetMessages.countedPackets($0) }).last else { return nil }
-      if chain.name.hasPrefix("policy_in_") { denied.ingress = packets } else { denied.egress = packets }
+    for side in PolicySide.allCases where side.permissions(policy) != nil {
+      var packets: UInt64?
+      for chain in try NftablesPlan.rulesChains(of: policy, side) {
+        guard let counted = try socket.countedPackets(in: chain) else { continue }
+        packets = (packets ?? 0) + counted
+      }
+      guard let packets else { return nil }
+      if side == .ingress { denied.ingress = packets } else { denied.egress = packets }
     }
     return denied
+  }
+}
+
+extension NftablesPlan {
+  /// The names of the chains that may have the policy's rules.
+  fileprivate static func rulesChains(of policy: Policy, _ side: PolicySide) throws(KernelError) -> [String] {
+    var names: [String] = []
+    for form in PolicyForm.allCases {
+      let chains = try NftablesPlan(.limit(policy), ElementOwner("", .policies), form).chains
+      names += chains.map { $0.companions.first?.name ?? $0.name }
+    }
+    let prefixes = ["policy_\(side)_", "\(LinkPolicies.rulesPrefix)\(side)_"]
+    return Set(names.filter { name in prefixes.contains(where: name.hasPrefix) }).sorted()
+  }
+}
+
+extension RulesetSocket {
+  /// The packets that the last rule with a counter has counted; `nil` if the chain has none.
+  fileprivate borrowing func countedPackets(in chain: String) throws(KernelError) -> UInt64? {
+    try ask(RulesetMessages.rules(of: chain, .inet), doing: "list rules of \(chain)")
+      .compactMap { RulesetMessages.countedPackets($0) }.last
   }
 }
 

@@ -18,8 +18,8 @@ public final class NftablesBackend: FilterBackend {
   public init() {}
 
   public func add(_ ruleSet: RuleSet) throws(KernelError) {
-    let plan = try NftablesPlan(ruleSet)
     let socket = try RulesetSocket.open()
+    var plan = try NftablesPlan.fitting(ruleSet, in: socket)
     var changes = try plan.additions(in: socket)
     let changing = KernelError(
       "add rules of \(ruleSet.owner.filterTag)", errno: .EAGAIN,
@@ -36,6 +36,7 @@ public final class NftablesBackend: FilterBackend {
         case .ENOENT: changes = try plan.completeAdditions(in: socket)
         case .EEXIST, .EBUSY:
           try socket.sweep()
+          plan = try NftablesPlan.fitting(ruleSet, in: socket)
           changes = try plan.replacements(in: socket)
         // The next attempt shows whether the change was made.
         case .EAGAIN, .EINTR, .ENOBUFS: break
@@ -50,7 +51,8 @@ public final class NftablesBackend: FilterBackend {
 
   /// One transaction, as `nft -f` reads it.
   public func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
-    let changes = try NftablesPlan(ruleSet).additions(in: try RulesetSocket.open())
+    let socket = try RulesetSocket.open()
+    let changes = try NftablesPlan.fitting(ruleSet, in: socket).additions(in: socket)
     return ["nft -f - <<'END'"] + changes.map { $0.text } + ["END"]
   }
 
@@ -68,9 +70,8 @@ public final class NftablesBackend: FilterBackend {
     let socket = try RulesetSocket.open()
     guard try PresentRuleset.hasRules(in: socket) else { return }
     for _ in 0..<NftablesBackend.tries {
-      let plan = recordedRules.flatMap { NftablesPlan(recorded: $0, owner) }
       do throws(KernelError) {
-        if let plan, try plan.isPresent(in: socket, owner) {
+        if let rules = recordedRules, let plan = try NftablesPlan(recorded: rules, owner, in: socket) {
           try socket.carryOut(PresentRuleset.deletions(plan.elements, in: socket), doing: "remove rules of \(tag)")
           try socket.clear(plan)
         } else {
@@ -91,22 +92,26 @@ public final class NftablesBackend: FilterBackend {
 
   public func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
     let socket = try RulesetSocket.open()
-    let missing = try missing(from: ruleSet, in: socket)
-    guard !missing.isEmpty, ruleSet.role == .tunnels else { return missing }
-    return try NftablesPlan.hasEarlierTunnels(ruleSet, in: socket) ? [] : missing
+    let missing = try missing(from: ruleSet, .byLink, in: socket)
+    guard !missing.isEmpty else { return [] }
+    switch ruleSet.role {
+    case .tunnels: return try NftablesPlan.hasEarlierTunnels(ruleSet, in: socket) ? [] : missing
+    case .policies: return try self.missing(from: ruleSet, .byContainer, in: socket).filter(missing.contains)
+    case .network, .guards, .ports, .firewall, .names: return missing
+    }
   }
 
   private func missing(
-    from ruleSet: RuleSet, in socket: borrowing RulesetSocket
+    from ruleSet: RuleSet, _ form: PolicyForm, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> [Rule] {
     let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
-    let whole = try NftablesPlan(ruleSet)
+    let whole = try NftablesPlan(ruleSet, form)
     for part in whole.parts where try !PresentRuleset.hasChains(of: part, in: socket) { return ruleSet.rules }
     let anchored = try whole.elements.last.map { (last) throws(KernelError) in try socket.has(last, of: owner) } ?? true
     guard anchored else { return ruleSet.rules }
     var missing: [Rule] = []
     for rule in ruleSet.rules {
-      if try !NftablesPlan(rule, owner).isComplete(in: socket, owner) { missing.append(rule) }
+      if try !NftablesPlan(rule, owner, form).isComplete(in: socket, owner) { missing.append(rule) }
     }
     return missing
   }
@@ -202,8 +207,8 @@ extension NftablesBackend {
   /// Replaces the rules in one nf_tables transaction: each packet is matched by the old ones or by the new ones.
   public func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
     let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
-    let plan = try NftablesPlan(ruleSet)
     let socket = try RulesetSocket.open()
+    var plan = try NftablesPlan.fitting(ruleSet, in: socket)
     var before = try completeRules(of: old, in: socket)
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
@@ -221,6 +226,7 @@ extension NftablesBackend {
         ].contains(error.errno)
         guard isConflict || NftErrorText.isUnanswered(error) else { throw error }
         before = nil
+        plan = try NftablesPlan.fitting(ruleSet, in: socket)
       }
     }
     throw KernelError(
@@ -244,9 +250,12 @@ extension NftablesBackend {
   private func completeRules(
     of ruleSet: RuleSet?, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> NftablesPlan? {
-    guard let ruleSet, try missing(from: ruleSet, in: socket).isEmpty else { return nil }
-    let plan = try NftablesPlan(ruleSet)
-    return plan.spares.isEmpty ? plan : nil
+    guard let ruleSet else { return nil }
+    for form in PolicyForm.allCases where try missing(from: ruleSet, form, in: socket).isEmpty {
+      let plan = try NftablesPlan(ruleSet, form)
+      return plan.spares.isEmpty ? plan : nil
+    }
+    return nil
   }
 }
 

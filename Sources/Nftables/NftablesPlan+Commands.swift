@@ -36,7 +36,7 @@ extension NftablesPlan {
   func replacements(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
     var deletions: [RulesetChange] = []
     for chain in chains {
-      for entryElement in chain.entryElements {
+      for entryElement in chain.entryElements where !LinkPolicies.maps.contains(entryElement.set) {
         if let existing = try socket.element(entryElement.key, of: entryElement.set),
           existing.comment != entryElement.comment
         {
@@ -58,15 +58,21 @@ extension NftablesPlan {
     return deletions + (try completeAdditions(in: socket))
   }
 
-  /// What was added for these recorded rules; `nil` if they cannot have been added.
-  init?(recorded rules: [Rule], _ owner: ElementOwner) {
-    do throws(KernelError) {
-      self = try NftablesPlan(rules, owner)
-    } catch { return nil }
+  /// What was added for these recorded rules; `nil` if they cannot have been added, or if an element is missing.
+  init?(recorded rules: [Rule], _ owner: ElementOwner, in socket: borrowing RulesetSocket) throws(KernelError) {
+    for form in PolicyForm.allCases {
+      let plan: NftablesPlan
+      do throws(KernelError) { plan = try NftablesPlan(rules, owner, form) } catch { return nil }
+      if try plan.isPresent(in: socket, owner) {
+        self = plan
+        return
+      }
+    }
+    return nil
   }
 
   /// Whether every element is present as that owner added it.
-  func isPresent(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
+  private func isPresent(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
     for element in elements where try !socket.has(element, of: owner) { return false }
     return true
   }

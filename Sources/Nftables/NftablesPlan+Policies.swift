@@ -4,12 +4,16 @@ import PacketFilter
 
 extension NftablesPlan {
   /// Adds a chain for each limited direction, shared by containers with the same policy, and elements that lead to it.
-  mutating func limit(_ policy: Policy, _ owner: ElementOwner) throws(KernelError) {
+  mutating func limit(_ policy: Policy, _ owner: ElementOwner, _ form: PolicyForm) throws(KernelError) {
     for link in policy.links + [policy.tunnel].compactMap({ $0 }) { try NftSyntax.check(name: link.description) }
     for side in PolicySide.allCases {
       guard let permissions = side.permissions(policy) else { continue }
       for permission in permissions where !policy.isOwn(permission.peer) { name(permission.peer, owner) }
       let rules = side.rules(permissions, policy)
+      guard form == .byContainer || !policy.canLeadByLink else {
+        leadByLink(side, rules, policy, owner)
+        continue
+      }
       let chain = SharedChain(name: NftablesPlan.chainName("policy_\(side)_", rules), rules: rules)
       chains.append(chain)
       if side == .ingress, let tunnel = policy.tunnel, policy.addresses.isEmpty {
@@ -34,18 +38,29 @@ extension NftablesPlan {
     }
   }
 
+  private mutating func leadByLink(
+    _ side: PolicySide, _ rules: [NftRule], _ policy: Policy, _ owner: ElementOwner
+  ) {
+    let chain = LinkPolicies.chain(side, rules, policy)
+    use(chain, owner)
+    addMembers(policy.links, policy.addresses, owner) { LinkPolicies.members(of: chain.name, $0) }
+  }
+
+  private mutating func addMembers(
+    _ links: [InterfaceName], _ addresses: [IPAddress], _ owner: ElementOwner, of set: (IPFamily) -> SetSpec
+  ) {
+    for link in links {
+      for address in addresses { add(set(address.family), [.interface(link), .address(address)], .none, owner) }
+    }
+  }
+
   /// Adds the container to the sets of its labels.
   mutating func join(_ membership: Membership, _ owner: ElementOwner) throws(KernelError) {
     for link in membership.links { try NftSyntax.check(name: link.description) }
     for label in membership.labels {
       let chain = PeerSets.chain(of: label)
       use(chain, owner)
-      for link in membership.links {
-        for address in membership.addresses {
-          add(
-            PeerSets.members(of: chain.name, address.family), [.interface(link), .address(address)], .none, owner)
-        }
-      }
+      addMembers(membership.links, membership.addresses, owner) { PeerSets.members(of: chain.name, $0) }
     }
   }
 

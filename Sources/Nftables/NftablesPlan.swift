@@ -10,14 +10,14 @@ struct NftablesPlan: Equatable {
   var spares: [SpareRule] = []
 
   /// - Throws: EOPNOTSUPP or EINVAL with what nftables cannot do.
-  init(_ ruleSet: RuleSet) throws(KernelError) {
-    try self.init(ruleSet.rules, ElementOwner(ruleSet.owner.filterTag, ruleSet.role))
+  init(_ ruleSet: RuleSet, _ form: PolicyForm = .byLink) throws(KernelError) {
+    try self.init(ruleSet.rules, ElementOwner(ruleSet.owner.filterTag, ruleSet.role), form)
   }
 
-  init(_ rules: [Rule], _ owner: ElementOwner) throws(KernelError) {
+  init(_ rules: [Rule], _ owner: ElementOwner, _ form: PolicyForm = .byLink) throws(KernelError) {
     try NftSyntax.check(name: owner.tag)
     var all = MergedPlan()
-    for rule in rules { try all.add(NftablesPlan(rule, owner)) }
+    for rule in rules { try all.add(NftablesPlan(rule, owner, form)) }
     self = all.plan
     // Source guards alone do not need the table `inet`.
     if elements.isEmpty || elements.contains(where: { $0.set.table == .inet }) {
@@ -26,7 +26,7 @@ struct NftablesPlan: Equatable {
   }
 
   /// What one rule needs, without the owner's anchor element.
-  init(_ rule: Rule, _ owner: ElementOwner) throws(KernelError) {
+  init(_ rule: Rule, _ owner: ElementOwner, _ form: PolicyForm = .byLink) throws(KernelError) {
     var plan = NftablesPlan()
     switch rule {
     case .masquerade(let rule): plan.masquerade(rule, owner)
@@ -39,7 +39,7 @@ struct NftablesPlan: Equatable {
     case .float(let floating): plan.float(floating, owner)
     case .admit(let admission): try plan.admit(admission, owner)
     case .serve(let service): try plan.serve(service, owner)
-    case .limit(let policy): try plan.limit(policy, owner)
+    case .limit(let policy): try plan.limit(policy, owner, form)
     case .join(let membership): try plan.join(membership, owner)
     case .trust: break  // sources are in firewalld, not in a table
     case .pass: break  // no table can accept what another one drops

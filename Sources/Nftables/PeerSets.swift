@@ -20,6 +20,9 @@ enum PeerSets {
 
   /// The sets that exist together with that chain; none for a chain of another kind.
   static func sets(of chain: String) -> [SetSpec] {
+    if chain.hasPrefix(LinkPolicies.entryPrefix) {
+      return IPFamily.allCases.map { LinkPolicies.members(of: chain, $0) }
+    }
     if chain.hasPrefix(labelPrefix) {
       return IPFamily.allCases.flatMap { [members(of: chain, $0), farMembers(of: chain, $0)] }
     }
@@ -90,6 +93,6 @@ extension [IPPrefix] {
 }
 
 extension SetSpec {
-  /// Whether it is one of `PeerSets`.
-  var isOfPeers: Bool { PeerSets.prefixes.contains(where: name.hasPrefix) }
+  /// Whether it exists as long as a chain, and goes with its elements.
+  var isOfChain: Bool { PeerSets.prefixes.contains(where: name.hasPrefix) || name.hasPrefix(LinkPolicies.entryPrefix) }
 }

@@ -67,7 +67,8 @@ enum PresentRuleset {
     let fixed = Set(Layout.chains(.inet).map { $0.name })
     let all = try socket.chains(.inet).filter { !fixed.contains($0.name) && !isCompanion($0.name) }
     // Chains of policies look up the sets of peers, so they go first.
-    let chains = all.filter { PeerSets.sets(of: $0.name).isEmpty } + all.filter { !PeerSets.sets(of: $0.name).isEmpty }
+    let isOfPeer = { (chain: ListedChain) in PeerSets.prefixes.contains(where: chain.name.hasPrefix) }
+    let chains = all.filter { !isOfPeer($0) } + all.filter { isOfPeer($0) }
     var deletions: [[RulesetChange]] = []
     var dumps = Dumps()
     for chain in chains {
@@ -99,7 +100,7 @@ enum PresentRuleset {
   }
 
   /// Two entry elements lead to one chain: those of a network's bridge and of its partner.
-  private static let maximumEntryJumps = 2
+  static let maximumEntryJumps = 2
 
   private static func entryElements(
     of chain: String, in socket: borrowing RulesetSocket, _ dumps: inout Dumps
@@ -109,6 +110,8 @@ enum PresentRuleset {
         IPFamily.allCases.map { FamilySets($0).served }
       } else if chain.hasPrefix(Layout.tunnelPrefix) {
         [Layout.tunnels, Layout.openTunnels] + Layout.tunnelHosts + IPFamily.allCases.map { FamilySets($0).tunnelPeers }
+      } else if chain.hasPrefix(LinkPolicies.entryPrefix) {
+        LinkPolicies.maps
       } else {
         Layout.isolating.flatMap { [Layout.entering($0), Layout.leaving($0), Layout.isolated($0)] }
       }
@@ -132,10 +135,13 @@ enum PresentRuleset {
     }
   }
 
-  private static func isCompanion(_ chain: String) -> Bool { chain.hasPrefix("leave_") }
+  private static func isCompanion(_ chain: String) -> Bool {
+    chain.hasPrefix("leave_") || chain.hasPrefix(LinkPolicies.rulesPrefix)
+  }
 
   private static func companion(of chain: String) -> String? {
-    chain.hasPrefix("enter_") ? "leave_" + chain.dropFirst("enter_".count) : nil
+    if chain.hasPrefix(LinkPolicies.entryPrefix) { return LinkPolicies.rulesChain(of: chain) }
+    return chain.hasPrefix("enter_") ? "leave_" + chain.dropFirst("enter_".count) : nil
   }
 }
 

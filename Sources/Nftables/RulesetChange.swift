@@ -6,7 +6,7 @@ enum RulesetChange: Equatable {
   case addTable(Table)
   case deleteTable(Table)
   case addSet(SetSpec)
-  /// Fails if a rule looks up the set, or if it has elements and is not one of `PeerSets`.
+  /// Fails if a rule looks up the set, or if it has elements and is not the set of a chain.
   case deleteSet(SetSpec)
   /// Deletes all elements of the set.
   case flushSet(SetSpec)
@@ -80,7 +80,7 @@ struct ChangeMessages {
       lastSetNumber += 1
       put(.newSet, create, set.table) { [lastSetNumber] in set.put(&$0, number: lastSetNumber) }
     case .deleteSet(let set):
-      put(.deleteSet, set.isOfPeers ? 0 : NftMessage.Flags.nonRecursive, set.table) { $0.put(.setName, set.name) }
+      put(.deleteSet, set.isOfChain ? 0 : NftMessage.Flags.nonRecursive, set.table) { $0.put(.setName, set.name) }
     case .flushSet(let set): put(.deleteSetElements, 0, set.table) { $0.put(.elementsSet, set.name) }
     case .addChain(let table, let chain, let hook):
       put(.newChain, create, table) {
