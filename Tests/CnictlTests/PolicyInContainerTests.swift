@@ -124,6 +124,31 @@ import Testing
         """)
   }
 
+  @Test func `the network's log holds for containers that had another one`() throws {
+    let output = try Sandbox.output(
+      Self.world + Self.document + #"""
+        lan ',"policy":{"log":true,"logGroup":3}'; start lan a; lan ',"policy":{"log":true,"logGroup":7}'; start lan b
+        web 80 | cnictl policy apply -; rules a | grep -c 'group 7'; cnictl check
+        lan ',"policy":{}'; web 80 | cnictl policy apply -; rules a | grep -c group || true; cnictl check
+        """#)
+    #expect(
+      output == """
+        network lan: policy written to /run/net.d/lan.conflist
+        a lan eth0: policy changed
+        b lan eth0: policy changed
+        2
+        a lan eth0: ok
+        b lan eth0: ok
+        network lan: policy written to /run/net.d/lan.conflist
+        a lan eth0: policy changed
+        b lan eth0: policy changed
+        0
+        a lan eth0: ok
+        b lan eth0: ok
+
+        """)
+  }
+
   /// `b` cannot get the rules, because a map of that name has another type there.
   @Test func `if one container cannot get the policy, no container and no file is changed`() throws {
     let answer = try Sandbox.run(

@@ -10,6 +10,8 @@ extension ResultCache {
   public func setPolicy(_ policy: PolicyConfig?, of owner: AttachmentID, in type: String) throws(CNIError) -> Entry? {
     guard let before = try entry(owner), var configuration = try? NetworkConfiguration(before.config, for: type)
     else { return nil }
+    // Without its former log, which the rules do not have.
+    try configuration.setPolicy(nil)
     try configuration.setPolicy(policy)
     guard configuration.root != (try CNIJSON.decodeValue(before.config)) else { return nil }
     var entry = before
