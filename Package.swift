@@ -95,7 +95,7 @@ let package = Package(
       name: "cnictl",
       dependencies: [
         "CNI", "CNIRuntime", "Etcd", "EtcdClient", "HostFilter", "IPAM", "Kernel", "Linux", "Names", "NetTypes",
-        "Netlink", "Overlay", "PacketFilter", "PluginKit", "YAML",
+        "Netlink", "Nftables", "Overlay", "PacketFilter", "PluginKit", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

@@ -65,4 +65,9 @@ extension JSONValue {
     let kept = (object ?? [:]).filter { !replaced.contains($0.key.lowercased()) }
     return .object(kept.merging(members) { _, new in new })
   }
+
+  /// The object without the member of that name, in upper or lower case.
+  func without(_ key: String) -> JSONValue {
+    .object((object ?? [:]).filter { $0.key.lowercased() != key.lowercased() })
+  }
 }

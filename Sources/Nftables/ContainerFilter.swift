@@ -25,6 +25,11 @@ public struct ContainerFilter: PacketFilter {
     try enter { () throws(KernelError) in try nftables.add(ruleSet) }
   }
 
+  /// Replaces all policy rules of the rule set's owner, also those that are not complete any more, by one transaction.
+  public func replaceRules(with ruleSet: RuleSet) throws(KernelError) {
+    try enter { () throws(KernelError) in try nftables.replace(nil, with: ruleSet) }
+  }
+
   public func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
     let lines = try enter { () throws(KernelError) in try nftables.commands(adding: ruleSet) }
     return lines.prefix(1).map { "nsenter --net=\((path ?? "").shellWord) \($0)" } + lines.dropFirst()

@@ -14,7 +14,8 @@ struct Repair: ParsableCommand {
     discussion: """
       For use after a reload of firewalld, iptables -F or nft flush ruleset: adds every missing rule of containers that \
       are still attached. Skips containers whose namespace is gone; gc removes those. Without arguments in every network. \
-      Also restores the entries for the peers of overlay-vxlan networks with a list of peers.
+      Also restores policy rules in the network namespaces of macvlan and ipvlan containers, and the entries for the \
+      peers of overlay-vxlan networks with a list of peers.
 
       With --dns instead: rewrites the resolv.conf of each container of dns-hosts that is derived from the host's, if \
       the host's has changed. A file that was edited is kept and reported. Restarts the dnsmasq that dnsname runs for \
@@ -61,8 +62,10 @@ struct Repair: ParsableCommand {
       let chosen = networks.isEmpty ? try filter.networks() : networks
       repaired = try filter.repair(chosen) { !owners.contains($0) }
     } catch { throw CNIError(error) }
+    let inContainers = try common.runtime.repairContainerRules(of: networks, except: owners)
     if !common.json { gone.forEach { print("\($0.sentence): gone: cnictl gc") } }
-    try printRepaired(repaired)
+    try printRepaired(repaired + inContainers.repaired)
+    if let error = CNIError(joining: inContainers.failures) { throw error }
   }
 
   /// Sets the entries of networks with a list of peers.

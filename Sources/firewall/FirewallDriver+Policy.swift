@@ -36,6 +36,12 @@ extension FirewallDriver {
         try kernel.unguardedPorts(of: owner, among: previous.hostInterfaces)
       )
     }
+    guard !previous.hostInterfaces.isEmpty else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"policy\": prevResult has no interface on the host, so the container's packets do not pass it: want the key in macvlan or ipvlan, if the container's link is one"
+      )
+    }
     guard !links.isEmpty, !previous.containerAddresses.isEmpty else {
       throw CNIError(
         .invalidNetworkConfig,

@@ -89,8 +89,11 @@ import Testing
   @Test func `a policy is refused where the host does not see the container's packets`() throws {
     let inside = AddResult(interfaces: [.init(name: "eth0", sandbox: "/run/netns/c1")], ips: fixture.previous.ips)
     let error = try fixture.refusal(Self.policy, previous: inside)
-    #expect(error?.description.contains("want addresses, and among") == true)
+    #expect(error?.description.contains("want the key in macvlan or ipvlan") == true)
     #expect(fixture.kernel.applied == [])
+    let withoutAddresses = AddResult(interfaces: fixture.previous.interfaces, ips: [])
+    let other = try fixture.refusal(Self.policy, previous: withoutAddresses)
+    #expect(other?.description.contains("want addresses, and among") == true)
   }
 
   @Test func `a second policy is refused, and so is one that names its own network`() throws {

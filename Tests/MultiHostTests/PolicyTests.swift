@@ -120,6 +120,19 @@ import Testing
     }
   }
 
+  /// Runs `cnictl policy` on a host with the configuration of an attachment's network, its only one.
+  private static func policy(
+    _ arguments: String, of attachment: Attachment, on host: Int, in lab: Lab, input: String = ""
+  ) throws -> Outcome {
+    let directory = "\(lab.directory)/conf", network = attachment.network
+    try lab.shell(
+      "mkdir -p \(directory); cat > \(directory)/net.conf <<'END'\n\(network.config(on: host).line)\nEND", in: lab.host)
+    return try lab.run(
+      "\(Binaries.ours)/cnictl",
+      ["policy"] + arguments.split(separator: " ").map(String.init)
+        + ["--conf-dir", directory, "--plugin-dir", Binaries.ours], in: lab.host, input: input)
+  }
+
   @Test func `cnictl policy apply changes the policy for containers here and on other hosts`() throws {
     try Self.use(#"{"ingress": [{"from": {"network": "net1"}, "ports": ["80/tcp"]}], "egress": [{}]}"#) {
       cluster, networks in
@@ -130,23 +143,44 @@ import Testing
            "ports": [{"port": 81}]}]}}
         """#
       for (host, lab) in cluster.hosts.enumerated() {
-        let directory = "\(lab.directory)/conf", config = try networks[1][0].network.config(on: host).line
-        let output = try lab.shell(
-          """
-          mkdir -p \(directory)
-          cat > \(directory)/net2.conf <<'END'
-          \(config)
-          END
-          \(Binaries.ours)/cnictl policy apply - --conf-dir \(directory) --plugin-dir \(Binaries.ours) <<'END'
-          \(document)
-          END
-          """, in: lab.host)
+        let output = try Self.policy("apply -", of: networks[1][0], on: host, in: lab, input: document).output
         #expect(output.contains("policy changed"))
       }
       try cluster.expect(
         Self.probes(networks[2], networks[1], 81, true) + Self.probes(networks[2], networks[1], 80, false)
           + Self.probes(networks[0], networks[1], 80, false) + networks[1].mutual,
         servers: Self.servers(networks))
+    }
+  }
+
+  @Test func `cnictl policy rm removes the policy for containers here and on other hosts`() throws {
+    try Self.use(#"{"ingress": [{"from": {"network": "net1"}, "ports": ["80/tcp"]}], "egress": []}"#) {
+      cluster, networks in
+      try cluster.expect(Self.probes(networks[2], networks[1], 81, false), servers: Self.servers(networks))
+      for (host, lab) in cluster.hosts.enumerated() {
+        try Self.policy("rm net2", of: networks[1][0], on: host, in: lab).requireSuccess()
+        let rules = #"nft list ruleset | grep -E 'cni:net2|policy_|limited_' | grep -v ' tunnels"' || true"#
+        #expect(try lab.shell(rules, in: lab.host) == "")
+      }
+      try cluster.expect(
+        Self.probes(networks[2], networks[1], 81, true) + Self.probes(networks[1], networks[0], 80, true)
+          + networks[1].mutual, servers: Self.servers(networks))
+    }
+  }
+
+  @Test func `cnictl policy rm is refused if attached containers would lack the isolation that is then the default`()
+    throws
+  {
+    try Cluster.use(hosts: 1, containers: 1) { cluster in
+      let keys = try JSONValue(json: #"{"policy": {"ingress": [], "egress": []}}"#)
+      let attachment = try OverlayNetwork(cluster: cluster, kind: .l3, number: 1, keys: keys).attach(1, on: 0)
+      let lab = cluster.hosts[0], rules = "nft list ruleset | grep -v counter",
+        before = try lab.shell(rules, in: lab.host)
+      let outcome = try Self.policy("rm net1 --json", of: attachment, on: 0, in: lab)
+      #expect(outcome.complaint.contains(#"its key "isolation" is "network" by default"#), "\(outcome)")
+      #expect(try lab.shell(rules, in: lab.host) == before)
+      try attachment.delete()
+      try Self.policy("rm net1", of: attachment, on: 0, in: lab).requireSuccess()
     }
   }
 }

@@ -53,17 +53,34 @@ public struct NetworkConfiguration: Equatable, Sendable {
     return try JSONReader(plugin, path: path).object("policy")
   }
 
-  /// Sets the key, or replaces it; `log` and `logGroup` stay.
-  public mutating func setPolicy(_ policy: PolicyConfig) throws(CNIError) {
-    var policy = policy
-    policy.logGroup = try self.policy()?.logGroup
-    let changed = plugin.with(["policy": policy.json])
+  /// Sets the key or replaces it, and keeps `log` and `logGroup` if the policy has none; `nil` removes the key.
+  public mutating func setPolicy(_ policy: PolicyConfig?) throws(CNIError) {
+    var changed = plugin.without("policy")
+    if var policy {
+      if policy.logGroup == nil { policy.logGroup = try self.policy()?.logGroup }
+      changed = changed.with(["policy": policy.json])
+    }
     guard let index, let (key, value) = root.member("plugins"), var plugins = value.array else {
       root = changed
       return
     }
     plugins[index] = changed
     root = root.with([key: .array(plugins)])
+  }
+
+  /// Whether the rules of its policy are in the containers' network namespaces, because packets do not pass the host.
+  public var limitsInContainer: Bool { ["macvlan", "ipvlan"].contains(pluginType) }
+
+  /// The plugin's key `isolation`; `nil` if it is absent or empty.
+  public var isolation: String? { (plugin.member("isolation")?.value.string).flatMap { $0.isEmpty ? nil : $0 } }
+
+  /// Whether the rules that check containers' source addresses stay without the policy.
+  ///
+  /// True too for a plugin that leaves them to others.
+  public var checksAddressesWithoutPolicy: Bool {
+    let isolations = ["bridge": "none", "overlay-vxlan": "network"]
+    guard let byDefault = isolations[pluginType] else { return true }
+    return plugin.member("ipspoofchk")?.value == .bool(true) || (isolation ?? byDefault) != "none"
   }
 
   /// The labels that the plugin gets.

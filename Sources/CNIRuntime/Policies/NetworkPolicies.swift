@@ -71,7 +71,14 @@ extension NetworkPolicies {
   /// The key `policy` of the network.
   ///
   /// - Throws: code 7 if the network `separatesContainers` and an entry should allow them to reach each other: no policy can.
-  public func config(separatesContainers: Bool) throws(CNIError) -> PolicyConfig {
+  ///   The same if the policy `limitsInContainer`, where it knows addresses only.
+  public func config(separatesContainers: Bool, limitsInContainer: Bool = false) throws(CNIError) -> PolicyConfig {
+    guard !limitsInContainer || !directions.contains(where: \.namesOwnNetwork) else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "network \(network): the rules are in each container's network namespace, which knows only addresses: want ipBlock, no entry for its own containers"
+      )
+    }
     guard !separatesContainers || !directions.contains(where: \.namesOwnNetwork) else {
       throw CNIError(
         .invalidNetworkConfig,

@@ -1,7 +1,7 @@
-import CNI
+public import CNI
 import Kernel
 import NetTypes
-import PacketFilter
+public import PacketFilter
 
 /// Policies whose rules are in the container's network namespace, because its packets do not pass the host's.
 extension PolicyConfig {
@@ -23,10 +23,15 @@ extension PolicyConfig {
 
   /// The changes that limit the connections of the container's interface; before the interface is up.
   func changesInContainer(_ owner: AttachmentID, usesDHCP: Bool) -> [Change] {
-    guard ingress != nil || egress != nil else { return [] }
+    ruleSetInContainer(owner, usesDHCP: usesDHCP).map { [.addRules($0)] } ?? []
+  }
+
+  /// The rules that limit the connections of the container's interface; `nil` if nothing is limited.
+  public func ruleSetInContainer(_ owner: AttachmentID, usesDHCP: Bool) -> RuleSet? {
+    guard ingress != nil || egress != nil else { return nil }
     var policy = Policy(of: [], on: [owner.interface], ingress: ingress, egress: egress, logGroup: logGroup)
     policy.isInContainer = true
     policy.usesDHCP = usesDHCP
-    return [.addRules(RuleSet(owner, .policies, [.limit(policy)], backend: .nftables))]
+    return RuleSet(owner, .policies, [.limit(policy)], backend: .nftables)
   }
 }

@@ -16,17 +16,13 @@ extension PolicyApplier {
   }
 
   /// Changes who connects through this host to the network's containers on other hosts.
-  func applyToOtherHosts() throws(CNIError) {
+  func applyToOtherHosts(_ undo: inout UndoList) throws(CNIError) {
     guard let span = try convertingErrors({ () throws(KernelError) in try span() }) else { return }
     let names = try OverlayConfig(JSONReader(plan.configuration.plugin)).names(of: plan.network)
-    let change = plan.policy.change(for: plan.network, on: [names.bridge], span: span)
-    var filter = HostFilter()
-    try convertingErrors { () throws(KernelError) in
-      switch change {
-      case .setRules(let ruleSet): try filter.set(ruleSet)
-      case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)
-      default: break
-      }
+    var ruleSet: RuleSet?
+    if case .setRules(let changed)? = plan.policy?.change(for: plan.network, on: [names.bridge], span: span) {
+      ruleSet = changed
     }
+    _ = try put(ruleSet, .tunnel(of: plan.network), .policies, &undo)
   }
 }
