@@ -32,6 +32,18 @@ import Testing
     #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies) == nil)
   }
 
+  @Test(arguments: [false, true])
+  func `the policy of a container stays while its link cannot be removed`(isGC: Bool) throws {
+    let fixture = Fixture(), keys = #""isGateway":true,\#(Self.policy)"#
+    try fixture.add(keys)
+    let remove = { if isGC { try fixture.collectGarbage(keys) } else { try fixture.delete(keys, path: nil) } }
+    fixture.kernel.changesBeforeRefusal = 0
+    #expect(throws: CNIError.self) { try remove() }
+    #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies) != nil)
+    try remove()
+    #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies) == nil)
+  }
+
   @Test func `a policy that names its own network keeps its containers apart in place of isolation`() throws {
     let fixture = Fixture()
     let keys = #"""

@@ -88,5 +88,5 @@ def guarded_runs(row, calls):
                 yield GuardedRun(row, command, call, "KILL")
             if command in ("ADD", "GC"):
                 yield GuardedRun(row, command, call, "KILL-GC")
-            if command == "ADD" and call.errors():
+            if command != "AGAIN" and call.errors():
                 yield GuardedRun(row, command, call, call.errors()[0])
