@@ -2,7 +2,8 @@
 
 Each run has a new host. For a kill, SIGKILL replaces the call; the host after DEL or GC is then
 compared with the host before ADD and with the host after an ADD and DEL without faults. A fault makes a call fail once,
-with each errno that this call can have. A failed run is printed with its name, for --only; the last line has the counts.
+with each errno that this call can have. Networks with a policy are also killed while packets are sent that it denies. A failed
+run is printed with its name, for --only; the last line has the counts.
 """
 
 import argparse
@@ -54,13 +55,13 @@ def on_hosts(tasks, jobs):
 
 
 def sampled(runs, count, seed):
-    """Chooses about `count` runs by their names and the seed: from each row as many kills as faults or runs with packets.
+    """Chooses about `count` runs by their names and the seed: from each row as many of each sweep.
 
     The choice changes little if a plugin makes one more system call.
     """
     groups = {}
     for run in runs:
-        groups.setdefault((run.row.name, run.is_kill and run.row not in GUARDED_ROWS), []).append(run)
+        groups.setdefault((run.row.name, run.sweep), []).append(run)
     share = max(1, count // len(groups)) if groups else 0
     chosen = []
     for group in groups.values():
@@ -132,8 +133,8 @@ def main():
     runs, failed = plan(rows, options)
     if options.only:
         runs = [run for run in runs if f"{run.label} ".startswith(f"{options.only} ")]
-    if options.sweep in ("kill", "fault"):
-        runs = [run for run in runs if run.is_kill == (options.sweep == "kill")]
+    if options.sweep:
+        runs = [run for run in runs if run.sweep == options.sweep]
     if options.sample:
         more = [run for run in runs if any(f"{run.label} ".startswith(f"{name} ") for name in options.more)]
         runs = list(dict.fromkeys(sampled(runs, options.sample, options.seed) + more))
@@ -146,7 +147,7 @@ def main():
         sys.exit("faults: nothing was run")
     TALLIES.mkdir(parents=True, exist_ok=True)
     (TALLIES / ("faults-sample" if options.sample else "faults")).write_text(f"{passed} {failed}\n")
-    notes = [f"{number} {what}" for number, what in ((missed, "ended before their call"), (denied, "packets denied")) if number]
+    notes = [f"{number} {what}" for number, what in ((missed, "ended before their call"), (denied, "denied packets tried")) if number]
     print(f"faults: {passed} passed, {failed} failed{' (' + ', '.join(notes) + ')' if notes else ''}")
     sys.exit(failed > 0)
 

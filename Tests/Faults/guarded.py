@@ -29,7 +29,9 @@ def recorded(row, plugins):
 
 
 class GuardedRun(Run):
-    """A run with packets. After an errno, a kill with KILL, and one with KILL-GC, DEL or GC cleans up."""
+    """A run with packets. GC cleans up if `what` is KILL-GC, otherwise DEL."""
+
+    sweep = "packets"
 
     def __init__(self, row, command, call, what):
         super().__init__(row, None, None, command, call, what)

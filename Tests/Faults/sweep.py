@@ -50,6 +50,10 @@ class Run:
     def is_kill(self):
         return self.what.startswith("KILL")
 
+    @property
+    def sweep(self):
+        return "kill" if self.is_kill else "fault"
+
     def problems(self, plugins):
         """Runs on a new host; returns strace's line of the call (None if the plugin ended before) and the errors."""
         scene = Scene(self.row, plugins)
