@@ -43,6 +43,7 @@ extension MainPlugin where Host: ~Copyable {
       let leftovers = try convertingErrors { () throws(KernelError) in
         try driver.removal(of: removal.owner, removal.config, on: &kernel)
       }
+      // Without an end on the host, the link that could not be removed in the container is still there.
       let hasHostEnd = leftovers.contains { if case .deleteLink(_, on: .host) = $0 { true } else { false } }
       try kernel.applyAll(leftovers, keepsRules: isLeftInside && !hasHostEnd)
     }

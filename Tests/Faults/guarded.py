@@ -1,4 +1,4 @@
-"""Kills plugins of networks with a policy, and makes ADD fail, while packets that it denies are sent; none may arrive.
+"""Kills plugins of networks with a policy, or makes them fail, while packets that it denies are sent; none may arrive.
 
 At the end of each run the same containers are attached without limits, and the same packets must arrive.
 """
