@@ -112,13 +112,15 @@ test-podman: deps build ## run podman with the built plugins: publish, two netwo
 	@scripts/test-podman
 
 .PHONY: faults
-faults: deps build ## stop each ADD and DEL before every change, fail every system call once (SAMPLE=K: about K runs)
+faults: deps build ## kill plugins before every change, fail every system call once (SAMPLE=K: about K runs)
 	@scripts/faults $(if $(SAMPLE),--sample $(SAMPLE))
 
 .PHONY: faults-sample
 faults-sample: deps build ## the sample of faults that make check runs
 	@scripts/faults --sample 132 --seed 594 --and 'dns-hosts-dnsmasq ADD readlink' --and 'macvlan-host-access DEL ioctl' \
-	  --and 'tuning DEL ioctl' --and 'bridge-iptables ADD setsockopt'
+	  --and 'tuning DEL ioctl' --and 'bridge-iptables ADD setsockopt' --and 'guarded-bridge ADD write 22' \
+	  --and 'guarded-overlay ADD linkat 2' --and 'guarded-overlay GC sendmsg' --and 'guarded-macvlan DEL sendmsg' \
+	  --and 'guarded-firewall GC unlink'
 
 .PHONY: bench
 bench: deps build ## compare with the reference plugins (PEER=DIR) and with the C floor; write docs/benchmarks.md

@@ -347,12 +347,14 @@ extension HostFilter {
     ruleSet.backend = try backend(ruleSet.backend)
     guard ruleSet.isReplaceable, old?.isReplaceable ?? true else { return try addNow(ruleSet) }
     if old == ruleSet, try missingRules(ruleSet, in: .nftables).isEmpty { return }
-    try ruleSetFiles.delete(ruleSet.owner, ruleSet.role)
+    if old != nil { try ruleSetFiles.delete(ruleSet.owner, ruleSet.role) }
     do throws(KernelError) {
       try expectPeers(of: ruleSet)
+      // Before the rules, so that an ADD that needs none removes those of a killed one.
+      if old == nil { try ruleSetFiles.write(ruleSet) }
       try nftables.replace(old, with: ruleSet)
       try addPeers(of: ruleSet)
-      try ruleSetFiles.write(ruleSet)
+      if old != nil { try ruleSetFiles.write(ruleSet) }
     } catch {
       rollBack(to: old, from: ruleSet)
       throw error
@@ -377,11 +379,11 @@ extension HostFilter {
 
   /// Restores the old rules as far as possible; the caller reports the first error.
   private mutating func rollBack(to old: RuleSet?, from ruleSet: RuleSet) {
-    guard let old else {
-      try? nftables.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: nil)
-      return
-    }
     do throws(KernelError) {
+      guard let old else {
+        try nftables.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: nil)
+        return try ruleSetFiles.delete(ruleSet.owner, ruleSet.role)
+      }
       try nftables.replace(nil, with: old)
       try addPeers(of: old)
       try ruleSetFiles.write(old)

@@ -157,16 +157,23 @@ public func attempt(_ problems: inout [CNIError], _ body: () throws(CNIError) ->
 extension Kernel where Self: ~Copyable {
   /// Makes every change, and continues after errors.
   ///
-  /// If `route_localnet` could not be reset, the rules stay, because one of them guards 127.0.0.0/8.
+  /// If `route_localnet` could not be reset, the rules stay, because one of them guards 127.0.0.0/8; and if a link could not
+  /// be removed or taken down, because they may limit its connections.
   ///
+  /// - Parameters:
+  ///   - changes: the changes, rules after links.
+  ///   - keepsRules: whether another link could not be removed.
   /// - Throws: all failures as one.
-  mutating func applyAll(_ changes: [Change]) throws(CNIError) {
+  mutating func applyAll(_ changes: [Change], keepsRules: Bool = false) throws(CNIError) {
     var problems: [CNIError] = []
-    var keepsRules = false
+    var keepsRules = keepsRules
     for change in changes where !(keepsRules && change.removesRules) {
       do throws(KernelError) { try apply(change) } catch {
         problems.append(CNIError(error))
-        if case .disableRouteLocalnet = change { keepsRules = true }
+        switch change {
+        case .disableRouteLocalnet, .deleteLink, .changeLink: keepsRules = true
+        default: break
+        }
       }
     }
     if let error = CNIError(joining: problems) { throw error }

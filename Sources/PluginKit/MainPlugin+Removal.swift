@@ -35,6 +35,7 @@ extension MainPlugin where Host: ~Copyable {
         try removeInside(removal.owner, on: &kernel)
       } catch { problems.append(CNIError(error)) }
     }
+    let isLeftInside = !problems.isEmpty
     attempt(&problems) { () throws(CNIError) in
       try kernel.applyAll(try convertingErrors { () throws(KernelError) in try staleEntries(&kernel) })
     }
@@ -42,7 +43,9 @@ extension MainPlugin where Host: ~Copyable {
       let leftovers = try convertingErrors { () throws(KernelError) in
         try driver.removal(of: removal.owner, removal.config, on: &kernel)
       }
-      try kernel.applyAll(leftovers)
+      // Without an end on the host, the link that could not be removed in the container is still there.
+      let hasHostEnd = leftovers.contains { if case .deleteLink(_, on: .host) = $0 { true } else { false } }
+      try kernel.applyAll(leftovers, keepsRules: isLeftInside && !hasHostEnd)
     }
     if let error = CNIError(joining: problems) { throw error }
   }

@@ -154,8 +154,13 @@ struct FirewallDriver: ChainDriver {
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: FirewallConfig, valid: Set<AttachmentID>, on kernel: inout K
-  ) -> [Change] {
-    [
+  ) throws(KernelError) -> [Change] {
+    // A main plugin that has no GC leaves the container attached.
+    var ports: [Change] = []
+    for stale in try kernel.filter.ruleSets(of: network, except: valid) where stale.role == .policies {
+      ports += try disconnecting(stale.owner, nil, on: &kernel)
+    }
+    return ports + [
       .removeStaleRules(network, .firewall, valid: valid, everywhere: true),
       .removeStaleRules(network, .policies, valid: valid, everywhere: config.policy != nil),
     ]

@@ -169,9 +169,8 @@ extension HostAccess {
     let routes = try kernel.routes(of: name, on: .host)
     let gone = routes.filter { $0.owner.map(stale) == true }
     let kept = Set(routes.filter { !gone.contains($0) }.map { $0.dst.address })
-    // Without a MAC address this would be a proxy entry; any MAC address identifies the neighbour entry to delete.
     let neighbours = Set(gone.map { $0.dst.address }).subtracting(kept).filter { $0.family == .v4 }.sorted()
-      .map { Change.deleteNeighbour(NeighbourSpec($0, mac: MACAddress(value: 0), on: name, .host)) }
+      .map { Change.forgetNeighbour($0, on: name) }
     return gone.map { .deleteRoute($0) } + neighbours + [.deleteUnroutedLink(name)]
   }
 }

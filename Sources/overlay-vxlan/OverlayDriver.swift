@@ -65,13 +65,13 @@ struct OverlayDriver: LinkDriver {
     if config.controlPlane.isEVPN {
       strays = try kernel.strayNeighbours(of: config.names(of: network).bridge, without: Set(ends))
     }
-    return strays + ends.map { .deleteLink($0, on: .host) }
-      + [
-        .removeStaleRules(network, .network, valid: owners, everywhere: config.wantsRules),
-        .removeStaleRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
-        .removeStaleRules(network, .policies, valid: owners, everywhere: config.policy != nil),
-      ]
-      + (valid.isEmpty ? try kernel.overlayDevices(of: network, config) : [])
+    // Without valid attachments the rules to remove include those for containers that the tunnel leads to.
+    let devices = valid.isEmpty ? try kernel.overlayDevices(of: network, config) : []
+    return strays + ends.map { .deleteLink($0, on: .host) } + devices + [
+      .removeStaleRules(network, .network, valid: owners, everywhere: config.wantsRules),
+      .removeStaleRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
+      .removeStaleRules(network, .policies, valid: owners, everywhere: config.policy != nil),
+    ]
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: OverlayConfig, on kernel: inout K) throws(KernelError) -> String? {

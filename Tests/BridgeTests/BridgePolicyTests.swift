@@ -11,18 +11,36 @@ import Testing
 @Suite struct BridgePolicyTests {
   private static let policy = #""policy":{"ingress":[{"from":{"network":"front"}}]}"#
 
-  @Test func `the policy is there before the container's interface is up`() throws {
+  @Test func `the policy is there before the container's interface, and packets that came before it are dropped`()
+    throws
+  {
     let fixture = Fixture()
     try fixture.add(#""isGateway":true,\#(Self.policy)"#)
-    let rules = fixture.kernel.applied.firstIndex {
-      if case .addRules(let ruleSet) = $0 { ruleSet.role == .policies } else { false }
+    let applied = fixture.kernel.applied
+    let rules = applied.firstIndex { if case .addRules(let ruleSet) = $0 { ruleSet.role == .policies } else { false } }
+    let made = applied.firstIndex {
+      if case .createLink(let spec) = $0 { spec.name == fixture.owner.hostInterface } else { false }
     }
-    let up = fixture.kernel.applied.firstIndex(of: .changeLink("eth0", on: .container, LinkChange(isUp: true)))
-    #expect(try #require(rules) < #require(up))
+    for address: IPAddress in ["10.1.0.5", "fd00:1::5"] {
+      let dropped = try #require(applied.firstIndex(of: .forgetNeighbour(address, on: "cni0")))
+      #expect(try #require(rules) < dropped && dropped < #require(made))
+    }
     // Forged sources would get around `egress`.
     #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .guards) != nil)
     try fixture.plugin.check(fixture.call(#""isGateway":true,\#(Self.policy)"#))
     try fixture.delete(#""isGateway":true,\#(Self.policy)"#)
+    #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies) == nil)
+  }
+
+  @Test(arguments: [false, true])
+  func `the policy of a container stays while its link cannot be removed`(isGC: Bool) throws {
+    let fixture = Fixture(), keys = #""isGateway":true,\#(Self.policy)"#
+    try fixture.add(keys)
+    let remove = { if isGC { try fixture.collectGarbage(keys) } else { try fixture.delete(keys, path: nil) } }
+    fixture.kernel.changesBeforeRefusal = 0
+    #expect(throws: CNIError.self) { try remove() }
+    #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies) != nil)
+    try remove()
     #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies) == nil)
   }
 

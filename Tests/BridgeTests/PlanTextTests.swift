@@ -20,14 +20,14 @@ import Testing
     sysctl -w net.ipv4.ip_forward=1
     sysctl -w net.ipv6.conf.all.forwarding=1
     # eth0 of container c1:
+    # cni:net/c1/eth0: add masquerade of 10.1.0.5 out of 10.1.0.0/24
+    # cni:net/c1/eth0: add masquerade of fd00:1::5 out of fd00:1::/64
     ip link add vethdhcnph54gfu address MAC-2 mtu 1500 type veth peer name eth0 address MAC-3 mtu 1500 netns c1
     sysctl -w net.ipv6.conf.vethdhcnph54gfu.accept_ra=0 || true
     sysctl -w net.ipv6.conf.vethdhcnph54gfu.disable_ipv6=1 || true
     ip link set dev vethdhcnph54gfu alias cni:net/c1/eth0 master cni0 up
     bridge link set dev vethdhcnph54gfu learning off
     bridge fdb replace MAC-3 dev vethdhcnph54gfu master static sticky
-    # cni:net/c1/eth0: add masquerade of 10.1.0.5 out of 10.1.0.0/24
-    # cni:net/c1/eth0: add masquerade of fd00:1::5 out of fd00:1::/64
     ip -n c1 link set dev lo up
     nsenter --net=/run/netns/c1 sysctl -w net.ipv6.conf.eth0.accept_ra=0 || true
     nsenter --net=/run/netns/c1 sysctl -w net.ipv4.conf.eth0.arp_notify=1 || true
@@ -65,13 +65,13 @@ import Testing
     #expect(
       text == """
         # eth1 of container c2:
+        # cni:net/c2/eth1: add masquerade of 10.1.0.6 out of 10.1.0.0/24
         ip link add \(veth) address MAC-1 mtu 1500 type veth peer name eth1 address MAC-2 mtu 1500 netns c1
         sysctl -w net.ipv6.conf.\(veth).accept_ra=0 || true
         sysctl -w net.ipv6.conf.\(veth).disable_ipv6=1 || true
         ip link set dev \(veth) alias cni:net/c2/eth1 master cni0 up
         bridge link set dev \(veth) learning off
         bridge fdb replace MAC-2 dev \(veth) master static sticky
-        # cni:net/c2/eth1: add masquerade of 10.1.0.6 out of 10.1.0.0/24
         ip -n c1 link set dev lo up
         nsenter --net=/run/netns/c1 sysctl -w net.ipv6.conf.eth1.accept_ra=0 || true
         nsenter --net=/run/netns/c1 sysctl -w net.ipv4.conf.eth1.arp_notify=1 || true

@@ -18,7 +18,9 @@ struct SharedNameTests {
       let result = try run("ADD", "c69789", on: 1).result()
       let before = try Snapshot(of: lab), rules = try lab.shell("nft list ruleset", in: lab.host)
       let refused = try run("ADD", "c1726898", on: 2)
-      #expect(!refused.isSuccess && refused.complaint.contains("File exists"), "\(refused)")
+      // The rules' record, which `bridge` writes before it makes the link, or the link.
+      let taken = plugin == "bridge" ? "already has a file of that name" : "File exists"
+      #expect(!refused.isSuccess && refused.complaint.contains(taken), "\(refused)")
       for _ in 1...2 { try run("DEL", "c1726898", on: 2).requireSuccess() }
       try lab.expectUnchanged(since: before)
       #expect(try lab.shell("nft list ruleset", in: lab.host) == rules)

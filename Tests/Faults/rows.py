@@ -9,11 +9,13 @@ LEGACY = "iptables-legacy -t nat -S >/dev/null; iptables-legacy -S >/dev/null; i
 class Row:
     """A chain of plugins. Calls fail in the last one, or in the plugin `target` that it runs.
 
-    `prepare` is a shell script that runs first. With `neighbour`, another container of the network is attached before.
+    `prepare` is a shell script that runs first. With `neighbour`, another container of the network is attached before, with
+    `neighbour_keys` in its configuration.
     """
 
-    def __init__(self, name, *chain, target=None, prepare="", neighbour=False, namespace=None):
+    def __init__(self, name, *chain, target=None, prepare="", neighbour=False, neighbour_keys=None, namespace=None):
         self.name, self.prepare, self.neighbour, self.namespace = name, prepare, neighbour, namespace
+        self.neighbour_keys = neighbour_keys or {}
         self.chain = [{"cniVersion": "1.1.0", "name": "net", **entry} for entry in chain]
         self.target = target or self.chain[-1]["type"]
 

@@ -58,6 +58,7 @@ class Scene:
             shell("ip netns add other; ip -n other link set lo up")
             chain = copy.deepcopy(row.chain)
             for entry in chain:
+                entry |= row.neighbour_keys
                 for mapping in entry.get("runtimeConfig", {}).get("portMappings", []):
                     mapping["hostPort"] += 1
             self.other = Attachment("z", "/run/netns/other", chain)
@@ -127,10 +128,11 @@ class Scene:
         """Whether a success warned that a file of the neighbour will be written by the network's next ADD or DEL."""
         return self.other and outcome.is_success and f"/{self.other.container}/" in outcome.errors
 
-    def delete(self, entries, namespace=None):
+    def delete(self, entries, namespace=None, attachment=None):
         """Runs DEL of plugins in reverse order; yields the errors."""
+        attachment = attachment or self.box
         for entry in reversed(entries):
-            outcome = self.call("DEL", entry, self.box, namespace=namespace, previous=self.box.result)
+            outcome = self.call("DEL", entry, attachment, namespace=namespace, previous=attachment.result)
             if not outcome.is_success:
                 yield f"DEL of {entry['type']}{' without a namespace' if namespace == '' else ''}: {outcome}"
 
@@ -147,11 +149,17 @@ class Scene:
 
     def collect(self):
         """Runs GC with only the neighbour's attachment valid; yields the errors."""
-        valid = [{"containerID": self.other.container, "ifname": "eth0"}] if self.other else []
         for entry in self.row.chain:
-            outcome = self.call("GC", entry, **{"cni.dev/valid-attachments": valid})
+            outcome = self.collect_one(entry)
             if not outcome.is_success:
                 yield f"GC of {entry['type']}: {outcome}"
+
+    def collect_one(self, entry, disturbed=None):
+        valid = [{"containerID": self.other.container, "ifname": "eth0"}] if self.other else []
+        return self.call("GC", entry, disturbed=disturbed, **{"cni.dev/valid-attachments": valid})
+
+    def collect_last(self, disturbed=None):
+        return self.collect_one(self.row.chain[-1], disturbed)
 
 
 def trace():

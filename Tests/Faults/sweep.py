@@ -50,6 +50,10 @@ class Run:
     def is_kill(self):
         return self.what.startswith("KILL")
 
+    @property
+    def sweep(self):
+        return "kill" if self.is_kill else "fault"
+
     def problems(self, plugins):
         """Runs on a new host; returns strace's line of the call (None if the plugin ended before) and the errors."""
         scene = Scene(self.row, plugins)
@@ -63,7 +67,8 @@ class Run:
 
     def disturb(self, scene):
         words = kill(self.call) if self.is_kill else fail(self.call, self.what)
-        outcome = scene.add_last(words) if self.command == "ADD" else scene.delete_last(words)
+        run = {"DEL": scene.delete_last, "GC": scene.collect_last}.get(self.command, scene.add_last)
+        outcome = run(words)
         mark = "= ?" if self.is_kill else "(INJECTED)"
         self.line = next((line for line in trace().splitlines() if line.rstrip().split(" (CLONE_")[0].endswith(mark)), None)
         return outcome

@@ -75,13 +75,19 @@ import Testing
     #expect(policy.links == ["cni0.20"])
   }
 
-  @Test func `DEL takes the port down before the policy goes`() throws {
+  @Test(arguments: [Command.del, .gc])
+  func `DEL and GC take the port down before the policy goes`(command: Command) throws {
     _ = try fixture.add(Self.policy)
     let count = fixture.kernel.applied.count
-    try fixture.delete(Self.policy)
+    if command == .gc { try fixture.collectGarbage(Self.policy) } else { try fixture.delete(Self.policy) }
     let made = fixture.kernel.applied.dropFirst(count)
     let down = made.firstIndex(of: .changeLink("veth1", on: .host, LinkChange(isUp: false)))
-    let gone = made.firstIndex { if case .removeRules(_, .policies, _) = $0 { true } else { false } }
+    let gone = made.firstIndex {
+      switch $0 {
+      case .removeRules(_, .policies, _), .removeStaleRules(_, .policies, _, _): true
+      default: false
+      }
+    }
     #expect(try #require(down) < #require(gone))
     #expect(try policies == [])
   }

@@ -37,6 +37,16 @@ import Testing
       ])
   }
 
+  @Test func `the policy of a container stays while its link cannot be removed`() throws {
+    let fixture = Fixture(), keys = #"{"ipam":{"type":"fake"},\#(Self.policy)}"#
+    try fixture.add(keys)
+    fixture.kernel.changesBeforeRefusal = 0
+    #expect(throws: CNIError.self) { try fixture.delete(keys) }
+    #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies) != nil)
+    try fixture.delete(keys)
+    #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .policies) == nil)
+  }
+
   @Test func `CHECK reports a missing policy, and STATUS a kernel without nf_tables`() throws {
     let fixture = Fixture()
     let keys = #"{"ipam":{"type":"fake"},\#(Self.policy)}"#

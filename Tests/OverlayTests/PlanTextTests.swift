@@ -38,14 +38,14 @@ import Testing
     ip route add 10.3.0.0/24 via 10.3.0.0 dev vx-net src 10.1.0.1 onlink
     ip route add fd00:3::/64 via fd00:3:: dev vx-net src fd00:1::1 onlink
     # eth0 of container c1:
+    # cni:net/c1/eth0: add isolation of bridge ov-net and vx-net
+    # cni:net/c1/eth0: add source addresses 10.1.0.5, fd00:1::5 of vethdhcnph54gfu
     ip link add vethdhcnph54gfu address MAC-5 mtu 1450 type veth peer name eth0 address MAC-6 mtu 1450 netns c1
     sysctl -w net.ipv6.conf.vethdhcnph54gfu.accept_ra=0 || true
     sysctl -w net.ipv6.conf.vethdhcnph54gfu.disable_ipv6=1 || true
     ip link set dev vethdhcnph54gfu alias cni:net/c1/eth0 master ov-net up
     bridge link set dev vethdhcnph54gfu learning off
     bridge fdb replace MAC-6 dev vethdhcnph54gfu master static sticky
-    # cni:net/c1/eth0: add isolation of bridge ov-net and vx-net
-    # cni:net/c1/eth0: add source addresses 10.1.0.5, fd00:1::5 of vethdhcnph54gfu
     ip -n c1 link set dev lo up
     nsenter --net=/run/netns/c1 sysctl -w net.ipv6.conf.eth0.accept_ra=0 || true
     nsenter --net=/run/netns/c1 sysctl -w net.ipv4.conf.eth0.arp_notify=1 || true

@@ -44,15 +44,24 @@ import Testing
     #expect(far < made)
     let own = try #require(
       steps.firstIndex { if case .addRules(let set) = $0 { set.role == .policies } else { false } })
-    let isUp = try #require(
+    let veth = try #require(
       steps.firstIndex {
-        if case .changeLink(fixture.owner.interface, on: .container, let change) = $0 {
-          change.isUp == true
-        } else {
-          false
-        }
+        if case .createLink(let spec) = $0 { spec.name == fixture.owner.hostInterface } else { false }
       })
-    #expect(own < isUp)
+    let dropped = try addresses.map { try #require(steps.firstIndex(of: .forgetNeighbour($0, on: "ov-net"))) }
+    #expect(dropped.allSatisfy { own < $0 && $0 < veth })
+  }
+
+  @Test func `GC deletes the tunnel before the rules for other hosts`() throws {
+    let fixture = Fixture(), json = Self.routed(#"{"ingress":[{"from":{"network":"front"}}]}"#)
+    _ = try fixture.add(json)
+    try fixture.delete(json, path: nil)
+    let count = fixture.kernel.applied.count
+    try fixture.collectGarbage(json)
+    let steps = fixture.kernel.applied.dropFirst(count)
+    let tunnel = try #require(steps.firstIndex(of: .deleteLink("vx-net", on: .host)))
+    let rules = steps.firstIndex { if case .removeStaleRules(_, .policies, _, _) = $0 { true } else { false } }
+    #expect(try tunnel < #require(rules))
   }
 
   @Test(arguments: [#"{"default":"allow"}"#, #"{"ingress":[]}"#])

@@ -1,4 +1,4 @@
-import NetTypes
+public import NetTypes
 
 /// Equals `ip neighbour replace`.
 struct SetNeighbour: CustomStringConvertible {
@@ -27,8 +27,23 @@ struct DeleteNeighbour: CustomStringConvertible {
   var description: String { "delete neighbour \(spec.address) on \(spec.interface)\(spec.netns.suffix)" }
 
   func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change] {
-    [.setNeighbour(spec)]
+    spec.isAnyEntry ? [] : [.setNeighbour(spec)]
   }
+}
+
+extension Change {
+  /// Deletes the neighbour entry of an address on that link of the host, and packets that wait in it for ARP or NDP.
+  ///
+  /// The packet filter has let these packets pass already.
+  public static func forgetNeighbour(_ address: IPAddress, on link: InterfaceName) -> Change {
+    // Without a MAC address this would be a proxy entry.
+    .deleteNeighbour(NeighbourSpec(address, mac: MACAddress(value: 0), on: link, .host))
+  }
+}
+
+extension NeighbourSpec {
+  /// Whether it stands for the entry of its address with any MAC address.
+  var isAnyEntry: Bool { mac?.isZero == true }
 }
 
 /// Equals `bridge fdb replace`.

@@ -245,6 +245,7 @@ extension CommandLines {
 
   func deletion(of spec: NeighbourSpec) -> String {
     "\(ip(spec.netns)) neighbour delete \(spec.mac == nil ? "proxy " : "")\(spec.address) dev \(spec.interface)"
+      + (spec.isAnyEntry ? " || true" : "")
   }
 
   /// `bridge fdb replace …`; an address of zeros may have several tunnel ends, so that one more is appended.

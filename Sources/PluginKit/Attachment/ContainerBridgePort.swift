@@ -19,7 +19,7 @@ public struct ContainerBridgePort: Equatable, Sendable {
   public var entry: FDBSpec.Table? = .port
   /// `nil` if no VLAN is configured.
   public var vlans: PortVLANs?
-  /// Packet filter rules that must be in place before the container can send.
+  /// Packet filter rules that must be in place before the container has a link, also while a rollback removes it.
   public var guards: [Change] = []
   /// Whether an existing bridge keeps its MTU if the port's is smaller.
   public var keepsBridgeMTU = false
@@ -45,6 +45,7 @@ public struct ContainerBridgePort: Equatable, Sendable {
       hostEnd, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: hostMAC, mtu: mtu)
     let port = LinkChange(isUp: true, alias: owner.tag, master: bridge, port: settings)
     var changes: [Change] = pinnedBridge.map { [.changeLink(bridge, on: .host, $0)] } ?? []
+    changes += guards
     changes += [
       .createLink(veth),
       .setSysctls(hostSettings, on: .host),
@@ -54,7 +55,6 @@ public struct ContainerBridgePort: Equatable, Sendable {
     if settings.learning == false, let entry {
       changes.append(.setFDB(FDBSpec(changedMAC ?? addressing.mac, on: hostEnd, in: entry)))
     }
-    changes += guards
     if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
     if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
     guard !staysDown else { return changes }

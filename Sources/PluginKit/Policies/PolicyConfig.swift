@@ -133,7 +133,10 @@ public struct PolicyConfig: JSONReadable, Equatable, Sendable {
     }
     if !labels.isEmpty { rules.append(.join(Membership(of: addresses, on: links, labels))) }
     rules += ports.map { .guardAddresses(AddressGuard($0, addresses)) }
-    return rules.isEmpty ? [] : [.addRules(RuleSet(owner, .policies, rules, backend: .nftables))]
+    guard !rules.isEmpty else { return [] }
+    // Packets that came before the policy may wait until the container answers ARP or NDP.
+    let waiting = ingress == nil ? [] : links.flatMap { link in addresses.map { Change.forgetNeighbour($0, on: link) } }
+    return [.addRules(RuleSet(owner, .policies, rules, backend: .nftables))] + waiting
   }
 
   /// The change that limits who connects through this host to the network's containers on other hosts.
