@@ -30,6 +30,11 @@ public struct ContainerFilter: PacketFilter {
     try enter { () throws(KernelError) in try nftables.replace(nil, with: ruleSet) }
   }
 
+  /// As `FilterBackend.deniedPackets`.
+  public func deniedPackets(by policy: Policy) throws(KernelError) -> DeniedPackets? {
+    try enter { () throws(KernelError) in try nftables.deniedPackets(by: policy) }
+  }
+
   public func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
     let lines = try enter { () throws(KernelError) in try nftables.commands(adding: ruleSet) }
     return lines.prefix(1).map { "nsenter --net=\((path ?? "").shellWord) \($0)" } + lines.dropFirst()

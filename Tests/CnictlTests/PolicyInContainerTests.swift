@@ -61,6 +61,39 @@ import Testing
         """)
   }
 
+  @Test func `ls, show and check know the policies in containers`() throws {
+    let output = try Sandbox.output(
+      Self.world + #"""
+        lan \#(Self.policy); start lan a; start lan b; tcp outside 10.8.0.2 514
+        cnictl policy ls | awk '{ print $1, $2, $4, $6, $7, $8 ~ /^[1-9]/ }' | tail -n +3
+        ip -n a link delete eth0; ip netns delete b; cnictl policy ls | awk '{ print $2, $8 }' | tail -n +3
+        cnictl policy show a
+        for to in "10.8.0.1 a 80" "10.8.0.1 a 514" "b a 80" "a 10.8.0.1 80"; do
+          cnictl policy check ${to%% *} ${to#* }/tcp | tail -n +3 || true
+        done
+        """#)
+    #expect(
+      output == """
+        outside to 10.8.0.2 514: denied
+        lan a 10.8.0.2 1 0 1
+        lan b 10.8.0.3 1 0 0
+        a 1
+        b -
+        a (network lan, eth0)
+          ingress from cidr 10.8.0.1/32 ports 80/tcp
+          egress: nothing
+          egress of 10.8.0.1: not limited: no container on this host
+          ingress of a (network lan, eth0, 10.8.0.2): ingress from cidr 10.8.0.1/32 ports 80/tcp
+          egress of 10.8.0.1: not limited: no container on this host
+          ingress of a (network lan, eth0, 10.8.0.2): no entry allows it
+          egress of b (network lan, eth0, 10.8.0.3): no entry allows it
+          ingress of a (network lan, eth0, 10.8.0.2): no entry allows it
+          egress of a (network lan, eth0, 10.8.0.2): no entry allows it
+          ingress of 10.8.0.1: not limited: no container on this host
+
+        """)
+  }
+
   @Test func `a policy is applied to attached containers of macvlan, and to later ones`() throws {
     let output = try Sandbox.output(
       Self.world + Self.document + #"""

@@ -14,6 +14,8 @@ public struct PolicyAttachment: Equatable, Sendable {
   /// Empty unless a plugin of its network has the key `policy`.
   public var labels: [Label] = []
   public var policies: [Policy] = []
+  /// The network namespace that has its rules, because its packets do not pass the host; `nil`: the host has them.
+  public var namespace: String?
 
   public init(_ owner: AttachmentID, name: String? = nil, addresses: [IPAddress], links: [InterfaceName]) {
     self.owner = owner

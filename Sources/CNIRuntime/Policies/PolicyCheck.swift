@@ -74,11 +74,15 @@ public struct PolicyCheck: Equatable, Sendable {
     _ direction: Policy.Direction, of end: ConnectionEnd, with peer: ConnectionEnd, _ port: UInt16,
     _ transport: TransportProtocol
   ) -> Decision {
-    if end.isHost || peer.isHost { return Decision(isAllowed: true, reason: "not limited: the host itself") }
+    // Rules in the container limit its connections to the host and within its network too.
+    let isOnHost = end.attachment?.namespace == nil
+    if end.isHost || peer.isHost && isOnHost {
+      return Decision(isAllowed: true, reason: "not limited: the host itself")
+    }
     guard let attachment = end.attachment else {
       return Decision(isAllowed: true, reason: "not limited: no container on this host")
     }
-    let isOwn = end.links.contains(where: peer.links.contains) || attachment.hasElsewhere(peer)
+    let isOwn = isOnHost && (end.links.contains(where: peer.links.contains) || attachment.hasElsewhere(peer))
     if isOwn, attachment.ownNetwork == nil {
       return Decision(isAllowed: true, reason: "not limited: the same network")
     }

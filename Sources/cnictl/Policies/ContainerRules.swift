@@ -43,6 +43,16 @@ struct ContainerRules {
     }
   }
 
+  /// What `cnictl policy` shows of the attachment; `nil` if nothing is limited.
+  func attachment(_ entry: ResultCache.Entry) -> PolicyAttachment? {
+    guard let ruleSet = ruleSet(policy) else { return nil }
+    var attachment = PolicyAttachment(ruleSet)
+    attachment.addresses = entry.addResult.containerAddresses
+    attachment.links = []
+    attachment.namespace = namespace.path
+    return attachment
+  }
+
   private func lacksRules(_ ruleSet: RuleSet) throws(CNIError) -> Bool {
     try convertingErrors { () throws(KernelError) in try !filter.missing(from: ruleSet).isEmpty }
   }

@@ -7,49 +7,45 @@ import Netlink
 import PacketFilter
 import PluginKit
 
-/// The attachments on this host with the policies that are recorded for them.
+/// The attachments on this host with their policies.
 struct HostPolicies {
-  /// Attachments with a recorded rule set of the role `policies`.
-  var recorded: [PolicyAttachment] = []
+  /// Attachments with a recorded rule set of the role `policies`, or with a policy in their network namespace.
+  var limited: [PolicyAttachment] = []
   /// The others with a cached result.
   var others: [PolicyAttachment] = []
   var check: PolicyCheck
   var hostAddresses: Set<IPAddress> = []
   var routes = HostRoute.read()
 
-  var all: [PolicyAttachment] { recorded + others }
+  var all: [PolicyAttachment] { limited + others }
 
   /// Changes nothing.
   static func read(_ cache: ResultCache) throws(CNIError) -> HostPolicies {
     let entries = try cache.entries().filter { !$0.isUnfinished }
-    do throws(KernelError) { return try HostPolicies(entries) } catch { throw CNIError(error) }
+    var inContainers: [PolicyAttachment] = []
+    for entry in entries {
+      if let attachment = try ContainerRules(entry)?.attachment(entry) { inContainers.append(attachment) }
+    }
+    do throws(KernelError) { return try HostPolicies(entries, inContainers) } catch { throw CNIError(error) }
   }
 
-  private init(_ entries: [ResultCache.Entry]) throws(KernelError) {
+  private init(_ entries: [ResultCache.Entry], _ inContainers: [PolicyAttachment]) throws(KernelError) {
     let filter = HostFilter()
-    for network in try filter.networks() {
-      for ruleSet in try filter.ruleSets(of: network)
-      where ruleSet.role == .policies && ruleSet.owner != .tunnel(of: network) {
-        recorded.append(PolicyAttachment(ruleSet))
+    limited = (try Self.recorded(in: filter) + inContainers).sorted { $0.owner.tag < $1.owner.tag }
+    check = PolicyCheck(limited, links: [:])
+    for permission in limited.flatMap(\.allPermissions) {
+      switch permission.peer {
+      case .network(let name): check.links[name] = try filter.notedLinks(of: name)
+      case .label(let label): check.farMembers[label] = try filter.farMembers(with: label)
+      case .anyone, .prefix: break
       }
     }
-    recorded.sort { $0.owner.tag < $1.owner.tag }
-    var links: [NetworkName: [InterfaceName]] = [:]
-    for permission in recorded.flatMap(\.allPermissions) {
-      if case .network(let name) = permission.peer { links[name] = try filter.notedLinks(of: name) }
-    }
-    var farMembers: [Label: [PeerContents.Member]] = [:]
-    for permission in recorded.flatMap(\.allPermissions) {
-      if case .label(let label) = permission.peer { farMembers[label] = try filter.farMembers(with: label) }
-    }
-    check = PolicyCheck(recorded, links: links)
-    check.farMembers = farMembers
     var kernel = try LiveKernel.open(containerNamespace: nil)
-    let owners = Set(recorded.map(\.owner))
+    let owners = Set(limited.map(\.owner))
     for entry in entries {
       let owner = entry.attachment.owner, name = entry.containerName
       guard !owners.contains(owner) else {
-        if let index = recorded.firstIndex(where: { $0.owner == owner }) { recorded[index].name = name }
+        if let index = limited.firstIndex(where: { $0.owner == owner }) { limited[index].name = name }
         continue
       }
       let links = try kernel.policyLinks(among: entry.addResult.hostInterfaces).map(\.name)
@@ -59,6 +55,17 @@ struct HostPolicies {
     for link in try kernel.links(kind: nil, master: nil, on: .host) {
       hostAddresses.formUnion(try kernel.addresses(of: link.name, on: .host).map(\.address))
     }
+  }
+
+  private static func recorded(in filter: HostFilter) throws(KernelError) -> [PolicyAttachment] {
+    var recorded: [PolicyAttachment] = []
+    for network in try filter.networks() {
+      for ruleSet in try filter.ruleSets(of: network)
+      where ruleSet.role == .policies && ruleSet.owner != .tunnel(of: network) {
+        recorded.append(PolicyAttachment(ruleSet))
+      }
+    }
+    return recorded
   }
 }
 

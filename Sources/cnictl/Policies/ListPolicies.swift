@@ -3,6 +3,7 @@ import CNI
 import CNIRuntime
 import HostFilter
 import NetTypes
+import Nftables
 import PacketFilter
 import PluginKit
 
@@ -21,7 +22,7 @@ extension PolicyCommand {
     func run() throws {
       try common.report { () throws(CNIError) in
         let networks = try ConfiguredPolicy.all(in: common.load())
-        let attachments = try HostPolicies.read(common.runtime.cache).recorded.map(ListedPolicies.init)
+        let attachments = try HostPolicies.read(common.runtime.cache).limited.map(ListedPolicies.init)
         guard !common.json else {
           return try common.printJSON([
             "networks": .array(networks.map(\.json)), "attachments": .array(attachments.map(\.json)),
@@ -78,9 +79,15 @@ private struct ListedPolicies {
 
   init(_ attachment: PolicyAttachment) throws(CNIError) {
     self.attachment = attachment
-    let filter = HostFilter()
     do throws(KernelError) {
-      for policy in attachment.policies where denied == nil { denied = try filter.deniedPackets(by: policy) }
+      for policy in attachment.policies where denied == nil {
+        if let namespace = attachment.namespace {
+          // Throws if the container is gone.
+          denied = try? ContainerFilter(namespace: namespace).deniedPackets(by: policy)
+        } else {
+          denied = try HostFilter().deniedPackets(by: policy)
+        }
+      }
     } catch { throw CNIError(error) }
   }
 
