@@ -76,13 +76,13 @@ class Networks:
         for number in range(POLICIES):
             for side, end, link, way in (("in", "saddr", "limited_in_links", "oifname . ip daddr"),
                                          ("out", "daddr", "limited_links", "iifname . ip saddr")):
-                name, body = f"limit_{side}_filler{number}", f"inet swift_cni limited_{side}_filler{number}"
+                name, chain = f"limit_{side}_filler{number}", f"inet swift_cni limit_{side}_filler{number}"
                 key = f'"fill{number}" . {dotted(102, number)} comment "cni:back/filler{number}/eth0 policies"'
                 commands += [
-                    f"add chain {body}", f"add rule {body} ip {end} {dotted(103, number)} tcp dport {number + 1} return",
-                    f"add rule {body} counter drop", f"add chain inet swift_cni {name}",
                     f"add set inet swift_cni {name}_4 {{ type ifname . ipv4_addr; elements = {{ {key} }}; }}",
-                    f"add rule inet swift_cni {name} {way} @{name}_4 jump {body.split()[-1]}",
+                    f"add chain {chain}", f"add rule {chain} {way} != @{name}_4 return",
+                    f"add rule {chain} ip {end} {dotted(103, number)} tcp dport {number + 1} return",
+                    f"add rule {chain} counter drop",
                     f'add element inet swift_cni {link} {{ "fill{number}" comment "{name}" : jump {name} }}']
         self.nft(commands)
 

@@ -50,7 +50,7 @@ enum Layout {
   /// The chain for packets of containers to UDP ports.
   static func tunnelHostsChain(_ family: IPFamily) -> String { "\(tunnelPrefix)hosts\(family.digit)" }
   /// Prefixes of the names of chains that have entry elements.
-  static let entryElementPrefixes = [servicePrefix, tunnelPrefix, LinkPolicies.entryPrefix]
+  static let entryElementPrefixes = [servicePrefix, tunnelPrefix, LinkPolicies.prefix]
   static let allowed = SetSpec(.guards, "allowed", key: [.interface, .mac])
 
   /// One element for each owner that guards addresses; keys are hashes.

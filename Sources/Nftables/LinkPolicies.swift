@@ -11,34 +11,30 @@ enum PolicyForm: CaseIterable {
 
 /// Chains that a link's containers with the same policy share.
 ///
-/// The link's element leads to a chain that looks for the container in a set, and jumps to a second chain with the policy's
-/// rules. So a further container is an element without a jump: when a jump is added that packets can reach, the kernel
-/// follows all jumps of the table again, which takes as long as there are containers.
+/// The link's element leads to the chain, which returns for containers that are not in its set. So a further container is an
+/// element without a jump: when a jump is added that packets can reach, the kernel follows all jumps of the table again,
+/// which takes as long as there are containers.
 enum LinkPolicies {
-  static let entryPrefix = "limit_"
-  static let rulesPrefix = "limited_"
+  static let prefix = "limit_"
 
   /// The maps that lead from a link to these chains.
   static let maps = PolicySide.allCases.map { $0.links }
 
-  static func rulesChain(of entry: String) -> String { rulesPrefix + entry.dropFirst(entryPrefix.count) }
-
   /// The links and addresses of the containers.
-  static func members(of entry: String, _ family: IPFamily) -> SetSpec {
-    SetSpec(.policies, "\(entry)_\(family.digit)", key: [.interface, Field.Kind(family)])
+  static func members(of chain: String, _ family: IPFamily) -> SetSpec {
+    SetSpec(.policies, "\(chain)_\(family.digit)", key: [.interface, Field.Kind(family)])
   }
 
   static func chain(_ side: PolicySide, _ rules: [NftRule], _ policy: Policy) -> SharedChain {
-    let name = NftablesPlan.chainName("\(entryPrefix)\(side)_", rules)
-    let members = IPFamily.allCases.map { LinkPolicies.members(of: name, $0) }
-    let body = SharedChain.Companion(name: rulesChain(of: name), rules: rules)
-    let lookups = policy.families.map { family -> NftRule in
-      [.member(side.container(family), LinkPolicies.members(of: name, family)), .jump(body.name)]
+    let name = NftablesPlan.chainName("\(prefix)\(side)_", rules)
+    let others = IPFamily.allCases.map { family -> NftRule in
+      [.member(side.container(family), members(of: name, family), isNot: true), .returnToCaller]
     }
-    let entryElements = policy.links.map {
-      Element(set: side.links, key: [.interface($0)], value: .jump(name), comment: name)
-    }
-    return SharedChain(name: name, rules: lookups, companions: [body], sets: members, entryElements: entryElements)
+    return SharedChain(
+      name: name, rules: others + rules, sets: IPFamily.allCases.map { members(of: name, $0) },
+      entryElements: policy.links.map {
+        Element(set: side.links, key: [.interface($0)], value: .jump(name), comment: name)
+      })
   }
 }
 

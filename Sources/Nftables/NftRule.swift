@@ -50,7 +50,8 @@ enum Statement: Equatable {
   case translated
   /// The destination is an address of this host.
   case local
-  case member([Selector], SetSpec)
+  /// The key is in the set, or is not.
+  case member([Selector], SetSpec, isNot: Bool = false)
   /// Jumps to the chain that the map has for the key.
   case verdict([Selector], SetSpec)
   /// Translates the source or the destination to what the map has for the key.
@@ -168,7 +169,7 @@ extension Statement {
 
   private var actionText: String {
     switch self {
-    case .member(let key, let set): "\(key.text) @\(set.name)"
+    case .member(let key, let set, let isNot): "\(key.text) \(isNot ? "!= " : "")@\(set.name)"
     case .verdict(let key, let map): "\(key.text) vmap @\(map.name)"
     case .translate(let end, let family, let key, let map):
       "\(end == .source ? "snat" : "dnat") \(family.word) to \(key.text) map @\(map.name)"

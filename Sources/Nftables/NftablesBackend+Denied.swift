@@ -26,9 +26,9 @@ extension NftablesPlan {
     var names: [String] = []
     for form in PolicyForm.allCases {
       let chains = try NftablesPlan(.limit(policy), ElementOwner("", .policies), form).chains
-      names += chains.map { $0.companions.first?.name ?? $0.name }
+      names += chains.map { $0.name }
     }
-    let prefixes = ["policy_\(side)_", "\(LinkPolicies.rulesPrefix)\(side)_"]
+    let prefixes = ["policy_\(side)_", "\(LinkPolicies.prefix)\(side)_"]
     return Set(names.filter { name in prefixes.contains(where: name.hasPrefix) }).sorted()
   }
 }

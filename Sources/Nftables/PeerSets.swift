@@ -20,7 +20,7 @@ enum PeerSets {
 
   /// The sets that exist together with that chain; none for a chain of another kind.
   static func sets(of chain: String) -> [SetSpec] {
-    if chain.hasPrefix(LinkPolicies.entryPrefix) {
+    if chain.hasPrefix(LinkPolicies.prefix) {
       return IPFamily.allCases.map { LinkPolicies.members(of: chain, $0) }
     }
     if chain.hasPrefix(labelPrefix) {
@@ -94,5 +94,5 @@ extension [IPPrefix] {
 
 extension SetSpec {
   /// Whether it exists as long as a chain, and goes with its elements.
-  var isOfChain: Bool { PeerSets.prefixes.contains(where: name.hasPrefix) || name.hasPrefix(LinkPolicies.entryPrefix) }
+  var isOfChain: Bool { PeerSets.prefixes.contains(where: name.hasPrefix) || name.hasPrefix(LinkPolicies.prefix) }
 }

@@ -110,7 +110,7 @@ enum PresentRuleset {
         IPFamily.allCases.map { FamilySets($0).served }
       } else if chain.hasPrefix(Layout.tunnelPrefix) {
         [Layout.tunnels, Layout.openTunnels] + Layout.tunnelHosts + IPFamily.allCases.map { FamilySets($0).tunnelPeers }
-      } else if chain.hasPrefix(LinkPolicies.entryPrefix) {
+      } else if chain.hasPrefix(LinkPolicies.prefix) {
         LinkPolicies.maps
       } else {
         Layout.isolating.flatMap { [Layout.entering($0), Layout.leaving($0), Layout.isolated($0)] }
@@ -135,13 +135,10 @@ enum PresentRuleset {
     }
   }
 
-  private static func isCompanion(_ chain: String) -> Bool {
-    chain.hasPrefix("leave_") || chain.hasPrefix(LinkPolicies.rulesPrefix)
-  }
+  private static func isCompanion(_ chain: String) -> Bool { chain.hasPrefix("leave_") }
 
   private static func companion(of chain: String) -> String? {
-    if chain.hasPrefix(LinkPolicies.entryPrefix) { return LinkPolicies.rulesChain(of: chain) }
-    return chain.hasPrefix("enter_") ? "leave_" + chain.dropFirst("enter_".count) : nil
+    chain.hasPrefix("enter_") ? "leave_" + chain.dropFirst("enter_".count) : nil
   }
 }
 

@@ -75,7 +75,7 @@ struct RuleEncoder {
     case .markBit(let mask):
       expressions.load(meta: NftCode.mark)
       matchBits(number(mask))
-    case .member(let key, let set): lookUp(key, set, into: nil)
+    case .member(let key, let set, let isNot): lookUp(key, set, into: nil, isNot)
     case .verdict(let key, let map): lookUp(key, map, into: NftCode.verdictRegister)
     case .translate(let end, let family, let key, let map): translate(end, family, key, map)
     default: return false
@@ -268,12 +268,13 @@ extension RuleEncoder {
     }
   }
 
-  private mutating func lookUp(_ key: [Selector], _ set: SetSpec, into register: UInt32?) {
+  private mutating func lookUp(_ key: [Selector], _ set: SetSpec, into register: UInt32?, _ isNot: Bool = false) {
     load(key)
     expressions.put("lookup") {
       $0.put(.lookupSource, NftCode.register)
       if let register { $0.put(.lookupTarget, register) }
       $0.put(.lookupSet, set.name)
+      if isNot { $0.put(.lookupFlags, UInt32(1)) }  // NFT_LOOKUP_F_INV
     }
   }
 

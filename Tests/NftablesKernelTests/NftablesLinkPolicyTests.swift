@@ -90,7 +90,7 @@ extension NftablesTests {
       }
     }
 
-    @Test(arguments: [("chain", "limit_in_"), ("chain", "limited_in_"), ("set", "limit_in_")])
+    @Test(arguments: [("chain", "limit_in_"), ("chain", "limit_out_"), ("set", "limit_in_")])
     func `rules that another program deleted are missing until they are replaced`(kind: String, prefix: String) throws {
       try onHost {
         let one = try ruleSet(1)

@@ -96,8 +96,8 @@ import Testing
     let addresses = try [#require(IPAddress("10.1.0.2")), #require(IPAddress("fd00::2"))]
     let policy = Policy(of: addresses, on: [try #require(InterfaceName("br-x"))], ingress: permissions, egress: nil)
     let owner = ElementOwner("cni:net/c1/eth0", .network)
-    let chain = try #require(NftablesPlan(.limit(policy), owner).chains.first?.companions.first)
-    #expect(chain.rules.count == 1 + 4 + 1)
+    let chain = try #require(NftablesPlan(.limit(policy), owner).chains.first)
+    #expect(chain.rules.count == 2 + 1 + 4 + 1)
     // No message is longer than an attribute can be.
     let messages = ChangeMessages(chain.rules.map { .addRule(.inet, chain.name, $0) }).messages
     #expect(messages.allSatisfy { $0.attributes.all.count < 1 << 16 })

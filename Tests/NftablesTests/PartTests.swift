@@ -43,7 +43,7 @@ extension Statement {
   /// The named set that the statement looks up.
   fileprivate var set: SetSpec? {
     switch self {
-    case .member(_, let set), .verdict(_, let set), .translate(_, _, _, let set): set
+    case .member(_, let set, _), .verdict(_, let set), .translate(_, _, _, let set): set
     default: nil
     }
   }
