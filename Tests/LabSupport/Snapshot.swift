@@ -75,7 +75,11 @@ public struct Snapshot {
     let staying = ["lock", "last_reserved_ip.0", "last_reserved_ip.1"]
     return files.compactMap { $0 as? String }
       .filter { $0.contains("/") && !staying.contains(($0 as NSString).lastPathComponent) }
-      .map { "lease \($0) \((try? String(contentsOfFile: "\(lab.dataDir)/\($0)", encoding: .utf8)) ?? "")" }
+      .map { ($0, (try? String(contentsOfFile: "\(lab.dataDir)/\($0)", encoding: .utf8)) ?? "") }
+      // A kill may leave a lease without its owner; the next allocation replaces it. DEL finds it only by its attributes,
+      // which a tmpfs of Linux < 6.6 does not have.
+      .filter { !$0.1.isEmpty }
+      .map { "lease \($0.0) \($0.1)" }
   }
 }
 
