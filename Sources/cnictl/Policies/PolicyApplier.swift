@@ -45,7 +45,7 @@ struct PolicyApplier {
 
   /// Changes nothing.
   ///
-  /// - Throws: one error with all attachments that cannot get the policy; code 7 if there is none to remove.
+  /// - Throws: one error with all attachments that cannot get the policy; code 7 if the network has no policy to remove.
   func changes() throws(CNIError) -> [Change] {
     let entries = try cache.entries(of: plan.network).filter { !$0.isUnfinished }
     let recorded = try convertingErrors { () throws(KernelError) in
