@@ -51,14 +51,17 @@ extension HostFilter {
     return try Files.readIfPresent(path(network))?.isEmpty == true
   }
 
-  /// Changes policies, and files of networks, one after another: a removal forgets networks that no policy names then.
+  /// Changes policies, files of networks and services one after another.
+  ///
+  /// A removal forgets networks that no policy names then. The rule of a service names all of its back-ends.
   mutating func inTurn(
     _ role: PluginRole, removing: Bool = false, _ change: (inout HostFilter) throws(KernelError) -> Void
   ) throws(KernelError) {
-    guard role == .policies else { return try change(&self) }
+    guard role == .policies || role == .services else { return try change(&self) }
     let isLocked = filterLock != nil
     try lock()
     defer { if !isLocked { unlock() } }
+    guard role == .policies else { return try change(&self) }
     do throws(KernelError) { try change(&self) } catch {
       try? forgetPeers()  // report the first error
       throw error

@@ -165,7 +165,8 @@ public struct HostFilter: PacketFilter {
   }
 
   public mutating func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) {
-    guard role != .policies || everywhere || ruleSetFiles.exists(owner, role) else { return }
+    // Others need no lock.
+    guard ![.policies, .services].contains(role) || everywhere || ruleSetFiles.exists(owner, role) else { return }
     try inTurn(role, removing: true) { (filter) throws(KernelError) in
       try filter.removeNow(owner, role, everywhere: everywhere)
       if role == .policies, everywhere, owner == .tunnel(of: owner.network) {
@@ -307,7 +308,7 @@ extension HostFilter {
   /// Searches nf_tables first: its masquerade rules name the addresses whose rules the other tables hold.
   mutating func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) {
     // No reference plugin has rules for these roles.
-    guard ![[.names], [.tunnels], [.policies]].contains(rules.roles) else { return }
+    guard ![[.names], [.tunnels], [.policies], [.services]].contains(rules.roles) else { return }
     var rules = rules
     for backend in [Backend.nftables, .iptables] {
       rules.addresses = try withBackend(backend) { (backend) throws(KernelError) in

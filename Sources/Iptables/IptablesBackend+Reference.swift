@@ -41,7 +41,8 @@ extension IptablesBackend {
         if rules.contains(where: { $0.source == host }), rules.contains(where: { $0.subnet == host }) { return true }
       case .isolate(let isolation) where isolation.reach == .outside:
         if table.has(ReferenceNames.isolationChain) { return true }
-      case .isolate, .link, .float, .serve, .guardSource, .guardAddresses, .guardTunnel, .pass, .trust, .limit, .join:
+      case .isolate, .link, .float, .serve, .guardSource, .guardAddresses, .guardTunnel, .pass, .trust, .limit, .join,
+        .balance:
         return false
       }
     }

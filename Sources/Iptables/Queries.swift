@@ -16,7 +16,7 @@ extension Rule {
     case .masquerade(let rule): table == TableName(.nat, rule.address.family)
     case .isolate: table.kind == .filter
     case .link(let link): table == TableName(.filter, link.to.family)
-    case .guardSource, .guardAddresses, .guardTunnel, .trust, .limit, .join: false
+    case .guardSource, .guardAddresses, .guardTunnel, .trust, .limit, .join, .balance: false
     case .publish(let port): table == TableName(.nat, port.family)  // its loopback guard is shared by all ports
     case .float(let floating): table == TableName(.nat, floating.external.family)
     case .admit(let admission): table == TableName(.filter, admission.address.family)

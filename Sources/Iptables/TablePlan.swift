@@ -54,10 +54,10 @@ struct TablePlan: Equatable, Sendable {
     case .admit(let admission): try add(admission)
     case .serve(let service): add(service)
     case .pass(let passage): try add(passage)
-    case .limit, .join:
+    case .limit, .join, .balance:
       throw KernelError(
         "add \(rule)", errno: .EOPNOTSUPP,
-        reason: "the iptables backend has no policies; needs the nftables backend")
+        reason: "the iptables backend has no policies and no services; needs the nftables backend")
     case .trust: break  // sources are in firewalld, not in a table
     }
   }

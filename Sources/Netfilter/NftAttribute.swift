@@ -125,6 +125,19 @@ extension NftAttribute {
   public static let lookupSetID = NftAttribute(4)
   public static let lookupFlags = NftAttribute(5)
 
+  public static let numberTarget = NftAttribute(1)
+  public static let numberModulus = NftAttribute(2)
+  public static let numberType = NftAttribute(3)
+  public static let numberOffset = NftAttribute(4)
+
+  public static let hashSource = NftAttribute(1)
+  public static let hashTarget = NftAttribute(2)
+  public static let hashLength = NftAttribute(3)
+  public static let hashModulus = NftAttribute(4)
+  public static let hashSeed = NftAttribute(5)
+  public static let hashOffset = NftAttribute(6)
+  public static let hashType = NftAttribute(7)
+
   public static let fibTarget = NftAttribute(1)
   public static let fibResult = NftAttribute(2)
   public static let fibFlags = NftAttribute(3)

@@ -12,11 +12,14 @@ struct AnonymousSet: Equatable {
   /// In a set of concatenated intervals: for each key, where its interval ends, and the length of each field.
   var ends: [[UInt8]] = []
   var fieldLengths: [UInt32] = []
+  /// In a map: the value of each key, and its type.
+  var values: [[UInt8]] = []
+  var valueType: UInt32 = 0
   /// What nft notes about the key for printing: its byte order, and the expression that loads it.
   var userData: [UInt8]
 
   /// The kernel replaces `%d` by a number.
-  static let name = "__set%d"
+  var name: String { values.isEmpty ? "__set%d" : "__map%d" }
 
   private static let transportType: UInt32 = 12
   private static let etherTypeType: UInt32 = 10
@@ -61,11 +64,14 @@ extension AnonymousSet {
   func messages(_ table: Table, number: UInt32) -> [NftMessage] {
     var declaration = NftAttributes()
     declaration.put(.setTable, Table.bareName)
-    declaration.put(.setName, Self.name)
-    // NFT_SET_ANONYMOUS, _CONSTANT, _INTERVAL, _CONCAT
-    declaration.put(.setFlags, UInt32(firstEnd != nil ? 0b111 : ends.isEmpty ? 0b011 : 0b1000_0111))
+    declaration.put(.setName, name)
+    declaration.put(.setFlags, flags)
     declaration.put(.setKeyType, type)
     declaration.put(.setKeyLength, UInt32(keys[0].count))
+    if let value = values.first {
+      declaration.put(.setDataType, valueType)
+      declaration.put(.setDataLength, UInt32(value.count))
+    }
     declaration.put(.setID, number)
     declaration.nest(.setDescription) {
       $0.put(.descriptionSize, UInt32(keys.count + (isOpen ? 1 : 0)))
@@ -82,6 +88,12 @@ extension AnonymousSet {
       }
   }
 
+  /// `NFT_SET_ANONYMOUS`, `_CONSTANT`, and `_INTERVAL`, `_CONCAT` or `_MAP`.
+  private var flags: UInt32 {
+    if !values.isEmpty { return 0b1011 }
+    return firstEnd != nil ? 0b111 : ends.isEmpty ? 0b011 : 0b1000_0111
+  }
+
   /// The length of an attribute is a number of 16 bits, and an element of two IPv6 addresses with ports has 68 bytes.
   private static let keysOfMessage = 500
 
@@ -92,7 +104,7 @@ extension AnonymousSet {
   private func elements(_ indices: Range<Int>, _ number: UInt32) -> NftAttributes {
     var elements = NftAttributes()
     elements.put(.elementsTable, Table.bareName)
-    elements.put(.elementsSet, Self.name)
+    elements.put(.elementsSet, name)
     elements.put(.elementsSetID, number)
     elements.nest(.elements) {
       for (position, index) in indices.enumerated() {
@@ -105,6 +117,7 @@ extension AnonymousSet {
   private func put(_ index: Int, _ element: inout NftAttributes) {
     if endsInterval(index) { element.put(.elementFlags, UInt32(1)) }  // NFT_SET_ELEM_INTERVAL_END
     element.nest(.elementKey) { $0.put(.value, keys[index]) }
+    if !values.isEmpty { element.nest(.elementData) { $0.put(.value, values[index]) } }
     if !ends.isEmpty { element.nest(.elementKeyEnd) { $0.put(.value, ends[index]) } }
     if isOpen, index == keys.count - 1 { element.put(.elementUserData, SetUserData.openInterval) }
   }

@@ -11,6 +11,8 @@ enum Field: Equatable {
   /// A hash of at most 15 characters in place of a longer text, stored in a field of the type interface name.
   case hash(String)
   case mac(MACAddress)
+  /// A number of 32 bits.
+  case number(UInt32)
 
   /// The nft type of the component.
   enum Kind: String {
@@ -20,6 +22,7 @@ enum Field: Equatable {
     case port = "inet_service"
     case interface = "ifname"
     case mac = "ether_addr"
+    case number = "mark"
 
     init(_ family: IPFamily) { self = family == .v4 ? .v4 : .v6 }
 
@@ -32,6 +35,7 @@ enum Field: Equatable {
       case .port: 13
       case .interface: 41
       case .mac: 9
+      case .number: 19
       }
     }
 
@@ -43,6 +47,7 @@ enum Field: Equatable {
       case .port: 2
       case .interface: 16
       case .mac: 6
+      case .number: 4
       }
     }
   }
@@ -57,6 +62,7 @@ enum Field: Equatable {
     case .interface(let name): "\"\(name)\""
     case .hash(let text): "\"\(text)\""
     case .mac(let mac): "\(mac)"
+    case .number(let number): "\(number)"
     }
   }
 
@@ -70,6 +76,7 @@ enum Field: Equatable {
     case .interface(let name): padded(Array(name.description.utf8), to: 16)
     case .hash(let text): padded(Array(text.utf8), to: 16)
     case .mac(let mac): mac.bytes
+    case .number(let number): (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * UInt32($0))) }
     }
   }
 
@@ -90,6 +97,7 @@ enum Field: Equatable {
     case .mac:
       guard let mac = MACAddress(bytes: bytes) else { return nil }
       self = .mac(mac)
+    case .number: self = .number(bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) })
     }
   }
 }

@@ -19,6 +19,8 @@ extension Layout {
     case ownPolicies
     /// Who may connect to containers on other hosts.
     case farPolicies
+    /// Virtual addresses of services.
+    case services
     /// The whole table `bridge swift_cni`.
     case guards
 
@@ -44,6 +46,7 @@ extension Layout {
       case .policies: "policies"
       case .ownPolicies: "own_input"
       case .farPolicies: "far_policies"
+      case .services: "services_in"
       }
     }
 

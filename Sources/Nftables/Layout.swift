@@ -19,6 +19,8 @@ import PacketFilter
 /// - `vtep_forward`, type filter, priority -150: drops what containers send to such ports of other hosts.
 /// - `policies`, type filter, priority -10: connections of containers that have a policy.
 /// - `far_policies`, type filter, priority -9: connections to containers of such networks on other hosts.
+/// - `services_in` and `services_out`, type nat, priority -95, and `services_back`, type nat, priority 99: connections to
+///   services, before published ports.
 /// - `own_input`, `own_output` and `own_forward`, type filter, priority -10, in a container's namespace: connections of
 ///   its interfaces that have a policy.
 /// - `anchor`: empty; every owner has an element that leads to it.
@@ -50,7 +52,9 @@ enum Layout {
   /// The chain for packets of containers to UDP ports.
   static func tunnelHostsChain(_ family: IPFamily) -> String { "\(tunnelPrefix)hosts\(family.digit)" }
   /// Prefixes of the names of chains that have entry elements.
-  static let entryElementPrefixes = [servicePrefix, tunnelPrefix, LinkPolicies.prefix]
+  static let entryElementPrefixes = [
+    servicePrefix, tunnelPrefix, LinkPolicies.prefix, ServiceChains.prefix,
+  ]
   static let allowed = SetSpec(.guards, "allowed", key: [.interface, .mac])
 
   /// One element for each owner that guards addresses; keys are hashes.
@@ -86,7 +90,10 @@ enum Layout {
   }
 
   static var sets: [SetSpec] {
-    [owners, servers, tunnels, openTunnels, tunnelOwners, limitedLinks, limitedInLinks, limitedFar, peerUsers]
+    [
+      owners, servers, tunnels, openTunnels, tunnelOwners, limitedLinks, limitedInLinks, limitedFar, peerUsers,
+      serviceUsers,
+    ]
       + PolicySide.allCases.map(ownLimits)
       + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
       + IPFamily.allCases.flatMap { FamilySets($0).all } + [guarded, allowed, frameOwners, addressed]
@@ -185,7 +192,7 @@ enum Layout {
           + isolating.flatMap { role -> [NftRule] in
             [[.verdict([.link(.outgoing)], entering(role))], [.verdict([.link(.incoming)], leaving(role))]]
           } + each.flatMap { $0.admissions }),
-    ] + policyChains + ownChains + tunnelChains
+    ] + policyChains + ownChains + tunnelChains + serviceChains
   }
 
   private static var policyChains: [Chain] {
@@ -307,13 +314,19 @@ struct FamilySets {
   var limitedIn: SetSpec { named(.policies, "limited_in", [.interface, address], .verdict) }
   /// The same for connections that it opens.
   var limitedOut: SetSpec { named(.policies, "limited_out", [.interface, address], .verdict) }
+  /// The virtual address and port of a service: chain that chooses a back-end.
+  var services: SetSpec { named(.services, "services", [address, .transport, .port], .verdict) }
+  /// The same for ports of all addresses of the host.
+  var publishedServices: SetSpec { named(.services, "published_services", [.transport, .port], .verdict) }
+  /// A back-end's address: chain that masquerades connections whose replies would bypass the host.
+  var servicesBack: SetSpec { named(.services, "services_back", [address], .verdict) }
   var links: SetSpec { named(.forwarding, "links", [address, address, .transport, .port]) }
 
   var all: [SetSpec] {
     [
       ports, bound, special, boundSpecial, chained, boundChained, spares, returning, neighbours, floating,
       leavingFloat, external, masquerade, admitted, links, served, tunnelPeers, tunnelHosts,
-      limitedIn, limitedOut,
+      limitedIn, limitedOut, services, publishedServices, servicesBack,
     ]
   }
 }

@@ -50,6 +50,8 @@ enum Statement: Equatable {
   case translated
   /// The destination is an address of this host.
   case local
+  /// The source is one.
+  case localSource
   /// The key is in the set, or is not.
   case member([Selector], SetSpec, isNot: Bool = false)
   /// Jumps to the chain that the map has for the key.
@@ -57,6 +59,8 @@ enum Statement: Equatable {
   /// Translates the source or the destination to what the map has for the key.
   case translate(End, IPFamily, [Selector], SetSpec)
   case translateDestination(IPAddress, UInt16)
+  /// Translates the destination to one of these, which has as large a part of the connections as it is often there.
+  case balance(IPFamily, BackEnd.Scheduler, [Slot])
   case masquerade(isRandom: Bool = false)
   case markBit(UInt32)
   case setMarkBit(UInt32)
@@ -161,6 +165,7 @@ extension Statement {
     case .established: "ct state established,related"
     case .translated: "ct status dnat"
     case .local: "fib daddr type local"
+    case .localSource: "fib saddr type local"
     case .markBit(let mask): "meta mark & \(mask) != 0"
     case .conditions(let words): words
     default: nil
@@ -174,6 +179,7 @@ extension Statement {
     case .translate(let end, let family, let key, let map):
       "\(end == .source ? "snat" : "dnat") \(family.word) to \(key.text) map @\(map.name)"
     case .translateDestination(let address, let port): "dnat \(address.family.word) to \(address.withPort(port))"
+    case .balance(let family, let scheduler, let slots): Slot.text(family, scheduler, slots)
     case .masquerade(let isRandom): "masquerade" + (isRandom ? " fully-random" : "")
     case .setMarkBit(let mask): "meta mark set meta mark or \(mask)"
     case .counter: "counter"

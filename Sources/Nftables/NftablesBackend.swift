@@ -97,7 +97,7 @@ public final class NftablesBackend: FilterBackend {
     switch ruleSet.role {
     case .tunnels: return try NftablesPlan.hasEarlierTunnels(ruleSet, in: socket) ? [] : missing
     case .policies: return try self.missing(from: ruleSet, .byContainer, in: socket).filter(missing.contains)
-    case .network, .guards, .ports, .firewall, .names: return missing
+    case .network, .guards, .ports, .firewall, .names, .services: return missing
     }
   }
 
@@ -198,7 +198,8 @@ extension NftablesBackend {
       return try ReferenceSearch(selection, in: socket).chains.contains { $0.table.family == 7 }
     case .isolate(let isolation) where isolation.reach == .outside:
       return try socket.has(ForeignChain(table: .ip(.v4, "filter"), name: ReferenceNames.isolationChain))
-    case .isolate, .link, .float, .serve, .guardAddresses, .guardTunnel, .pass, .trust, .limit, .join: return false
+    case .isolate, .link, .float, .serve, .guardAddresses, .guardTunnel, .pass, .trust, .limit, .join, .balance:
+      return false
     }
   }
 }
@@ -214,7 +215,12 @@ extension NftablesBackend {
       do throws(KernelError) {
         let elements = before == nil ? try PresentRuleset.elements(in: socket) { $0 == owner.comment } : []
         let changes =
-          if let before { plan.changes(from: before) } else {
+          if let before {
+            try plan.changes(from: before)
+              + socket.balancing((before.chains + plan.chains).map { $0.name }, adding: plan.elements) {
+                $0.comment == owner.comment
+              }
+          } else {
             try PresentRuleset.deletions(elements, in: socket) + plan.completeAdditions(in: socket)
           }
         try carryOut(changes, in: socket, doing: "replace rules of \(ruleSet.owner.filterTag)")

@@ -17,14 +17,20 @@ extension NftablesPlan {
     }
     // A chain that is missing has no rule that leads to it, so no old spare rule needs to be deleted.
     let hasLeftovers = !spares.allSatisfy { missing.contains($0.chain) }
-    return changes + elements.map { .createElement($0) }
+    return changes + elements.map { .createElement($0) } + (try balancing(in: socket))
       + (hasLeftovers ? try spareAdditions(in: socket) : spares.map { $0.creation })
   }
 
   /// Changes for parts or chains that are incomplete: declares all of them again.
   func completeAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
     Layout.declaration(parts) + chains.flatMap { $0.declaration } + elements.map { .createElement($0) }
-      + (try spareAdditions(in: socket))
+      + (try balancing(in: socket)) + (try spareAdditions(in: socket))
+  }
+
+  /// The rules of services with these back-ends, in place of the owner's former ones.
+  private func balancing(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
+    let owner = elements.first?.comment
+    return try socket.balancing(chains.map { $0.name }, adding: elements) { $0.comment == owner }
   }
 
   /// Changes that replace existing elements with the same keys.
@@ -41,7 +47,7 @@ extension NftablesPlan {
           existing.comment != entryElement.comment
         {
           throw KernelError(
-            "\(entryElement.set.isOfServers ? "open name server" : "isolate bridge") \(entryElement.key.text)",
+            "\(entryElement.set.purpose) \(entryElement.key.text)",
             errno: .EEXIST, reason: entryElement.set.disagreement)
         }
       }
@@ -99,9 +105,17 @@ extension SetSpec {
   /// Whether the set's elements lead to chains of name servers.
   var isOfServers: Bool { IPFamily.allCases.contains { FamilySets($0).served == self } }
 
+  private var isOfServices: Bool { part == .services }
+
+  /// What its elements are for.
+  fileprivate var purpose: String {
+    isOfServices ? "add a back-end of the service at" : isOfServers ? "open name server" : "isolate bridge"
+  }
+
   /// The reason why two owners cannot both have their value for one key.
   fileprivate var disagreement: String {
-    isOfServers
+    if isOfServices { return "another service has this address and port, or the same one with another scheduler" }
+    return isOfServers
       ? "another bridge already uses this name server; want one bridge for each address"
       : "another network already isolates it differently; want the same isolation in both networks"
   }

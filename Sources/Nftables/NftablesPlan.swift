@@ -41,6 +41,7 @@ struct NftablesPlan: Equatable {
     case .serve(let service): try plan.serve(service, owner)
     case .limit(let policy): try plan.limit(policy, owner, form)
     case .join(let membership): try plan.join(membership, owner)
+    case .balance(let backEnd): plan.balance(backEnd, owner)
     case .trust: break  // sources are in firewalld, not in a table
     case .pass: break  // no table can accept what another one drops
     }
@@ -215,7 +216,9 @@ extension PresentRuleset {
     let chains = elements.compactMap { element in
       if case .jump(let chain) = element.value, element.set.isOfSpares { chain } else { nil }
     }
+    let services = elements.compactMap { ServiceChains.chain(of: $0.set) }
     return try spareDeletions(Set(chains), in: socket) + elements.map { .deleteElement($0) }
+      + socket.balancing(services, adding: []) { old in elements.contains { $0.setAndKey == old.setAndKey } }
   }
 }
 

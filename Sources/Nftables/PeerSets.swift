@@ -26,7 +26,7 @@ enum PeerSets {
     if chain.hasPrefix(labelPrefix) {
       return IPFamily.allCases.flatMap { [members(of: chain, $0), farMembers(of: chain, $0)] }
     }
-    guard chain.hasPrefix(networkPrefix) else { return [] }
+    guard chain.hasPrefix(networkPrefix) else { return ServiceChains.sets(of: chain) }
     return [links(of: chain)] + IPFamily.allCases.map { prefixes(of: chain, $0) }
   }
 
@@ -94,5 +94,7 @@ extension [IPPrefix] {
 
 extension SetSpec {
   /// Whether it exists as long as a chain, and goes with its elements.
-  var isOfChain: Bool { PeerSets.prefixes.contains(where: name.hasPrefix) || name.hasPrefix(LinkPolicies.prefix) }
+  var isOfChain: Bool {
+    (PeerSets.prefixes + [LinkPolicies.prefix, ServiceChains.prefix]).contains(where: name.hasPrefix)
+  }
 }

@@ -50,7 +50,7 @@ enum PresentRuleset {
   static func isComplete(_ chain: SharedChain, in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
     for one in chain.companions + [.init(name: chain.name, rules: chain.rules)] {
       guard try socket.uses(of: one.name, .inet) != nil,
-        try socket.ruleCount(of: one.name, .inet) == one.rules.count
+        try socket.ruleCount(of: one.name, .inet) == expectedRules(of: one, in: socket)
       else { return false }
     }
     for entryElement in chain.entryElements {
@@ -58,6 +58,14 @@ enum PresentRuleset {
       else { return false }
     }
     return true
+  }
+
+  private static func expectedRules(
+    of chain: SharedChain.Companion, in socket: borrowing RulesetSocket
+  ) throws(KernelError) -> Int {
+    guard let set = ServiceChains.sets(of: chain.name).first else { return chain.rules.count }
+    let members = try socket.elements(of: set).compactMap { Element($0, in: set) }
+    return ServiceChains.rule(chain.name, members) == nil ? 0 : 1
   }
 
   /// Deletions of all shared chains that no owner's element leads to; each is run as a transaction of its own.
@@ -112,6 +120,8 @@ enum PresentRuleset {
         [Layout.tunnels, Layout.openTunnels] + Layout.tunnelHosts + IPFamily.allCases.map { FamilySets($0).tunnelPeers }
       } else if chain.hasPrefix(LinkPolicies.prefix) {
         LinkPolicies.maps
+      } else if chain.hasPrefix(ServiceChains.prefix) {
+        IPFamily.allCases.flatMap { [FamilySets($0).services, FamilySets($0).publishedServices] }
       } else {
         Layout.isolating.flatMap { [Layout.entering($0), Layout.leaving($0), Layout.isolated($0)] }
       }

@@ -65,13 +65,8 @@ struct RuleEncoder {
     switch statement {
     case .established: matchConnection(key: 0, bits: [0b110, 0, 0, 0])
     case .translated: matchConnection(key: 2, bits: [1 << 5, 0, 0, 0])
-    case .local:
-      expressions.put("fib") {
-        $0.put(.fibFlags, UInt32(2))  // NFTA_FIB_F_DADDR
-        $0.put(.fibResult, UInt32(3))  // NFT_FIB_RESULT_ADDRTYPE
-        $0.put(.fibTarget, NftCode.register)
-      }
-      expressions.compare([2, 0, 0, 0])  // RTN_LOCAL
+    case .local: matchLocal(flags: 2)  // NFTA_FIB_F_DADDR
+    case .localSource: matchLocal(flags: 1)  // NFTA_FIB_F_SADDR
     case .markBit(let mask):
       expressions.load(meta: NftCode.mark)
       matchBits(number(mask))
@@ -86,6 +81,7 @@ struct RuleEncoder {
   private mutating func putAction(_ statement: Statement) {
     switch statement {
     case .translateDestination(let address, let port): translateDestination(address, port)
+    case .balance(let family, let scheduler, let slots): balance(family, scheduler, slots)
     case .masquerade(let isRandom):
       // NF_NAT_RANGE_PROTO_RANDOM_FULLY
       expressions.put("masq") { if isRandom { $0.put(.masqueradeFlags, UInt32(1 << 4)) } }
@@ -217,6 +213,15 @@ extension RuleEncoder {
     expressions.compare(Field.port(source).bytes + Field.port(destination).bytes)
   }
 
+  private mutating func matchLocal(flags: UInt32) {
+    expressions.put("fib") {
+      $0.put(.fibFlags, flags)
+      $0.put(.fibResult, UInt32(3))  // NFT_FIB_RESULT_ADDRTYPE
+      $0.put(.fibTarget, NftCode.register)
+    }
+    expressions.compare([2, 0, 0, 0])  // RTN_LOCAL
+  }
+
   private mutating func matchConnection(key: UInt32, bits: [UInt8]) {
     expressions.put("ct") {
       $0.put(.connectionKey, key)
@@ -278,12 +283,13 @@ extension RuleEncoder {
     }
   }
 
-  private mutating func lookUp(_ set: AnonymousSet, isNot: Bool) {
+  private mutating func lookUp(_ set: AnonymousSet, isNot: Bool, into register: UInt32? = nil) {
     let number = firstSetNumber + UInt32(sets.count)
     sets.append(set)
     expressions.put("lookup") {
       $0.put(.lookupSource, NftCode.register)
-      $0.put(.lookupSet, AnonymousSet.name)
+      if let register { $0.put(.lookupTarget, register) }
+      $0.put(.lookupSet, set.name)
       $0.put(.lookupSetID, number)
       if isNot { $0.put(.lookupFlags, UInt32(1)) }  // NFT_LOOKUP_F_INV
     }
@@ -312,6 +318,38 @@ extension RuleEncoder {
       $0.put(.natAddress, NftCode.register)
       if let port { $0.put(.natPort, port) }
       if let flags { $0.put(.natFlags, flags) }
+    }
+  }
+
+  private mutating func balance(_ family: IPFamily, _ scheduler: BackEnd.Scheduler, _ slots: [Slot]) {
+    need(family)
+    let count = UInt32(slots.count)
+    if scheduler == .source {
+      loadHash(of: .address(.source, family), modulus: count)
+    } else {
+      expressions.put("numgen") {
+        $0.put(.numberTarget, NftCode.register)
+        $0.put(.numberModulus, count)
+        $0.put(.numberType, UInt32(scheduler == .random ? 1 : 0))
+        $0.put(.numberOffset, UInt32(0))
+      }
+    }
+    lookUp(.slots(slots, family), isNot: false, into: NftCode.register)
+    putTranslation(
+      .destination, family, port: NftCode.register(at: Field.Kind(family).byteCount), flags: nil)
+  }
+
+  private mutating func loadHash(of selector: Selector, modulus: UInt32) {
+    let register = NftCode.register + 1
+    load(selector, into: register)
+    expressions.put("hash") {
+      $0.put(.hashSource, register)
+      $0.put(.hashTarget, NftCode.register)
+      $0.put(.hashLength, UInt32(selector.registerSize))
+      $0.put(.hashModulus, modulus)
+      $0.put(.hashSeed, Slot.seed)
+      $0.put(.hashOffset, UInt32(0))
+      $0.put(.hashType, UInt32(0))  // NFT_HASH_JENKINS
     }
   }
 

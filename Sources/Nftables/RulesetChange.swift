@@ -210,6 +210,6 @@ extension [Field.Kind] {
 
   fileprivate var byteOrder: SetUserData.ByteOrder {
     guard count == 1 else { return .none }
-    return self[0] == .interface || self[0] == .transport ? .host : .network
+    return [.interface, .transport, .number].contains(self[0]) ? .host : .network
   }
 }

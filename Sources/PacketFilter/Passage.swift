@@ -57,7 +57,8 @@ extension Rule {
       Passage(
         admission.network?.subnet.network ?? IPPrefix(host: admission.address), .outbound,
         link: admission.network?.link, adminChain: RuleSet.defaultAdminChain)
-    case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .trust, .limit, .join: nil
+    case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .trust, .limit, .join, .balance:
+      nil
     }
   }
 }

@@ -16,6 +16,7 @@ public enum Rule: Equatable, Sendable {
   case trust(ZoneSource)
   case limit(Policy)
   case join(Membership)
+  case balance(BackEnd)
 }
 
 /// Masquerades what a container sends to the outside: the packets get an address of the host.
@@ -256,6 +257,7 @@ extension Rule: CustomStringConvertible {
     case .trust(let source): "\(source)"
     case .limit(let policy): "policy of \(policy.subject)"
     case .join(let member): "labels \(member.labels.map { $0.description }.joined(separator: ", "))"
+    case .balance(let backEnd): "back-end \(backEnd)"
     case .serve(let service): "name service at \(service.address) for \(service.bridge)"
     }
   }

@@ -51,6 +51,8 @@ public enum PluginRole: String, CaseIterable, Sendable, CustomStringConvertible 
   case names
   /// Policies and labels: always in nf_tables, in addition to the backend of the other rules.
   case policies
+  /// Rules of `service`: always in nf_tables.
+  case services
 
   public var description: String { rawValue }
 }
@@ -119,7 +121,7 @@ extension RuleSet: JSONReadable {
       interface: try json.required("interface").parsed())
     let role = try json.required("part")
     guard let pluginRole = PluginRole(rawValue: try role.text()) else {
-      throw role.refusal("network, guards, tunnels, ports, firewall, names or policies")
+      throw role.refusal("network, guards, tunnels, ports, firewall, names, policies or services")
     }
     self.init(owner, pluginRole, try json.objects("rules") ?? [], backend: try json.parsed("backend"))
     containerName = try json.text("name")
@@ -145,6 +147,7 @@ extension Rule: JSONReadable {
     case .trust(let rule): .object(["trust": rule.json])
     case .limit(let rule): .object(["limit": rule.json])
     case .join(let rule): .object(["join": rule.json])
+    case .balance(let rule): .object(["balance": rule.json])
     }
   }
 
@@ -177,6 +180,8 @@ extension Rule: JSONReadable {
       self = .limit(rule)
     } else if let rule: Membership = try json.object("join") {
       self = .join(rule)
+    } else if let rule: BackEnd = try json.object("balance") {
+      self = .balance(rule)
     } else {
       throw json.refusal("a rule")
     }

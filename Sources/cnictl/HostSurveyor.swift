@@ -144,7 +144,7 @@ extension Rule {
     case .float(let floating): [floating.target]
     case .admit(let admission): [admission.address]
     case .trust(let source): [source.address]
-    case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .limit, .join: []
+    case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .limit, .join, .balance: []
     }
   }
 }

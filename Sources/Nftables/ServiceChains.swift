@@ -1,0 +1,133 @@
+import CNI
+import NetTypes
+import PacketFilter
+
+/// Chains of services: each has one rule, which translates to one of the back-ends, a set that exists as long as the chain.
+///
+/// The rule names all back-ends, so each change of the set makes it anew, in the same transaction. `HostFilter` makes such
+/// changes one after another.
+enum ServiceChains {
+  static let prefix = "service_"
+
+  /// What the name of a chain tells.
+  struct Name {
+    var scheduler: BackEnd.Scheduler
+    var family: IPFamily
+    var transport: TransportProtocol
+
+    /// `nil` for a chain of another kind.
+    init?(_ chain: String) {
+      let words = chain.split(separator: "_")
+      guard chain.hasPrefix(prefix), words.count == 5, let scheduler = BackEnd.Scheduler(String(words[1])),
+        let transport = TransportProtocol(String(words[3]))
+      else { return nil }
+      self.scheduler = scheduler
+      self.transport = transport
+      family = words[2] == "4" ? .v4 : .v6
+    }
+  }
+
+  static func chain(of backEnd: BackEnd) -> SharedChain {
+    let front = [backEnd.service, backEnd.address?.description ?? "", "\(backEnd.port)"]
+    let kind = "\(backEnd.scheduler)_\(backEnd.family.digit)_\(backEnd.transport)"
+    let name = "\(prefix)\(kind)_\(AttachmentID.shortHash(front.joined(separator: " ")))"
+    let sets = FamilySets(backEnd.family)
+    let port = [Field.transport(backEnd.transport), .port(backEnd.port)]
+    let entry =
+      if let address = backEnd.address {
+        Element(set: sets.services, key: [.address(address)] + port, value: .jump(name), comment: name)
+      } else {
+        Element(set: sets.publishedServices, key: port, value: .jump(name), comment: name)
+      }
+    return SharedChain(name: name, rules: [], sets: self.sets(of: name), entryElements: [entry])
+  }
+
+  /// The addresses and ports of the back-ends, with their weights.
+  static func members(of chain: String, _ family: IPFamily) -> SetSpec {
+    SetSpec(.services, "\(chain)_members", key: [Field.Kind(family), .port], value: .fields([.number]))
+  }
+
+  static func sets(of chain: String) -> [SetSpec] { Name(chain).map { [members(of: chain, $0.family)] } ?? [] }
+
+  /// The chain of a set of back-ends; `nil` for another set.
+  static func chain(of set: SetSpec) -> String? {
+    guard set.name.hasPrefix(prefix), set.name.hasSuffix("_members") else { return nil }
+    return String(set.name.dropLast("_members".count))
+  }
+
+  /// The rule for these back-ends; `nil` if none takes connections.
+  static func rule(_ chain: String, _ members: [Element]) -> NftRule? {
+    guard let name = Name(chain) else { return nil }
+    let slots = members.sorted { $0.key.text < $1.key.text }.flatMap { $0.slots(dividedBy: members.commonWeight) }
+    return slots.isEmpty ? nil : [.family(name.family), .transport(name.transport), .balance(name.family, name.scheduler, slots)]
+  }
+}
+
+extension NftablesPlan {
+  mutating func balance(_ backEnd: BackEnd, _ owner: ElementOwner) {
+    let chain = ServiceChains.chain(of: backEnd), sets = FamilySets(backEnd.family)
+    let back = SharedChain(back: backEnd.subnet.network)
+    chains += [chain, back]
+    add(
+      Layout.serviceUsers, [.hash(AttachmentID.shortHash("\(owner.comment) \(chain.name)"))], .jump(chain.name), owner)
+    add(
+      ServiceChains.members(of: chain.name, backEnd.family), [.address(backEnd.target), .port(backEnd.targetPort)],
+      .fields([.number(UInt32(backEnd.weight))]), owner)
+    add(sets.servicesBack, [.address(backEnd.target)], .jump(back.name), owner)
+  }
+}
+
+extension SharedChain {
+  /// Masquerades connections from the back-end's own subnet and from the host.
+  fileprivate init(back subnet: IPPrefix) {
+    let rules: [NftRule] = [[.prefix(.source, subnet), .masquerade()], [.localSource, .masquerade()]]
+    self.init(name: NftablesPlan.chainName("back_", rules), rules: rules)
+  }
+}
+
+extension RulesetSocket {
+  /// Changes that make the rules of services' chains anew.
+  ///
+  /// - Parameters:
+  ///   - chains: names of chains, also of other kinds.
+  ///   - added: elements that the same transaction adds.
+  ///   - isRemoved: whether it removes a present element.
+  borrowing func balancing(
+    _ chains: [String], adding added: [Element], removing isRemoved: (Element) -> Bool
+  ) throws(KernelError) -> [RulesetChange] {
+    var changes: [RulesetChange] = []
+    for chain in chains {
+      guard let set = ServiceChains.sets(of: chain).first else { continue }
+      let new = added.filter { $0.set == set }
+      let kept = try elements(of: set).compactMap { Element($0, in: set) }
+        .filter { old in !isRemoved(old) && !new.contains { $0.key == old.key } }
+      changes += [.addChain(.inet, chain), .flushChain(.inet, chain)]
+      if let rule = ServiceChains.rule(chain, kept + new) { changes.append(.addRule(.inet, chain, rule)) }
+    }
+    return changes
+  }
+}
+
+extension Element {
+  private var weight: Int {
+    if case .fields(let fields) = value, case .number(let weight)? = fields.first { Int(weight) } else { 0 }
+  }
+
+  fileprivate func slots(dividedBy divisor: Int) -> [Slot] {
+    guard divisor > 0, case .address(let address)? = key.first, case .port(let port)? = key.last else { return [] }
+    return Array(repeating: Slot(address: address, port: port), count: weight / divisor)
+  }
+
+  fileprivate var positiveWeight: Int? { weight > 0 ? weight : nil }
+}
+
+extension [Element] {
+  /// The greatest common divisor of the weights; 0 without weights.
+  fileprivate var commonWeight: Int {
+    compactMap { $0.positiveWeight }.reduce(0) { (first, second) in
+      var (a, b) = (first, second)
+      while b > 0 { (a, b) = (b, a % b) }
+      return a
+    }
+  }
+}
