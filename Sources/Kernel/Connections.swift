@@ -48,8 +48,14 @@ public struct ConntrackFilter: Hashable, Sendable {
   /// The address to which they were opened; `nil`: any address of the host.
   public var address: IPAddress?
   public var port: UInt16
+  /// The container that answers them; `nil`: any.
+  public var target: IPAddress?
 
-  public init(_ transport: TransportProtocol, _ family: IPFamily, to address: IPAddress? = nil, _ port: UInt16) {
+  public init(
+    _ transport: TransportProtocol, _ family: IPFamily, to address: IPAddress? = nil, _ port: UInt16,
+    at target: IPAddress? = nil
+  ) {
+    self.target = target
     self.transport = transport
     self.family = family
     self.address = address

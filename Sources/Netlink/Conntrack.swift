@@ -100,6 +100,8 @@ struct ConntrackEntry {
   /// The destination of the connection's first packet.
   var destination: IPAddress
   var port: UInt16
+  /// Where the replies come from.
+  var target: IPAddress?
   /// `CTA_TUPLE_ORIG` as the kernel wrote it.
   var tuple: ArraySlice<UInt8>
   var zone: ArraySlice<UInt8>?
@@ -122,13 +124,16 @@ struct ConntrackEntry {
     self.destination = destination
     self.port = UInt16(bigEndian: port)
     self.tuple = tuple
+    target = attributes.nested(Int(CTA_TUPLE_REPLY.rawValue))?.nested(Int(CTA_TUPLE_IP.rawValue))?[
+      Int((family == .v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC).rawValue)
+    ].flatMap(IPAddress.init(bytes:))
     zone = attributes[Int(CTA_ZONE.rawValue)]
     id = attributes[Int(CTA_ID.rawValue)]
   }
 
   func matches(_ wanted: ConntrackFilter) -> Bool {
     family == wanted.family && transport == wanted.transport.number && port == wanted.port
-      && (wanted.address == nil || wanted.address == destination)
+      && (wanted.address == nil || wanted.address == destination) && (wanted.target == nil || wanted.target == target)
   }
 }
 

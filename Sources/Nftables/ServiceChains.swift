@@ -1,5 +1,5 @@
 import CNI
-import NetTypes
+public import NetTypes
 import PacketFilter
 
 /// Chains of services: each has one rule, which translates to one of the back-ends, a set that exists as long as the chain.
@@ -8,6 +8,7 @@ import PacketFilter
 /// changes one after another.
 enum ServiceChains {
   static let prefix = "service_"
+  static let addressPrefix = "vip_"
 
   /// What the name of a chain tells.
   struct Name {
@@ -42,6 +43,17 @@ enum ServiceChains {
     return SharedChain(name: name, rules: [], sets: self.sets(of: name), entryElements: [entry])
   }
 
+  /// An empty chain that counts who needs the address.
+  static func virtualAddress(_ address: IPAddress, on link: InterfaceName) -> SharedChain {
+    SharedChain(name: "\(addressPrefix)\(AttachmentID.shortHash("\(address) \(link)"))", rules: [])
+  }
+
+  /// The element by which an owner needs a chain.
+  static func user(_ owner: ElementOwner, of chain: SharedChain) -> Element {
+    let key = Field.hash(AttachmentID.shortHash("\(owner.comment) \(chain.name)"))
+    return Element(set: Layout.serviceUsers, key: [key], value: .jump(chain.name), comment: owner.comment)
+  }
+
   /// The addresses and ports of the back-ends, with their weights.
   static func members(of chain: String, _ family: IPFamily) -> SetSpec {
     SetSpec(.services, "\(chain)_members", key: [Field.Kind(family), .port], value: .fields([.number]))
@@ -59,7 +71,8 @@ enum ServiceChains {
   static func rule(_ chain: String, _ members: [Element]) -> NftRule? {
     guard let name = Name(chain) else { return nil }
     let slots = members.sorted { $0.key.text < $1.key.text }.flatMap { $0.slots(dividedBy: members.commonWeight) }
-    return slots.isEmpty ? nil : [.family(name.family), .transport(name.transport), .balance(name.family, name.scheduler, slots)]
+    return slots.isEmpty
+      ? nil : [.family(name.family), .transport(name.transport), .balance(name.family, name.scheduler, slots)]
   }
 }
 
@@ -67,9 +80,14 @@ extension NftablesPlan {
   mutating func balance(_ backEnd: BackEnd, _ owner: ElementOwner) {
     let chain = ServiceChains.chain(of: backEnd), sets = FamilySets(backEnd.family)
     let back = SharedChain(back: backEnd.subnet.network)
-    chains += [chain, back]
-    add(
-      Layout.serviceUsers, [.hash(AttachmentID.shortHash("\(owner.comment) \(chain.name)"))], .jump(chain.name), owner)
+    let vip = backEnd.address.flatMap { address in
+      backEnd.device.map { ServiceChains.virtualAddress(address, on: $0) }
+    }
+    for used in [chain, vip].compactMap({ $0 }) {
+      chains.append(used)
+      elements.append(ServiceChains.user(owner, of: used))
+    }
+    chains.append(back)
     add(
       ServiceChains.members(of: chain.name, backEnd.family), [.address(backEnd.target), .port(backEnd.targetPort)],
       .fields([.number(UInt32(backEnd.weight))]), owner)
@@ -129,5 +147,20 @@ extension [Element] {
       while b > 0 { (a, b) = (b, a % b) }
       return a
     }
+  }
+}
+
+extension NftablesBackend {
+  public func needsVirtualAddress(
+    _ address: IPAddress, on link: InterfaceName, except tags: Set<String>
+  ) throws(KernelError) -> Bool {
+    let chain = ServiceChains.virtualAddress(address, on: link), socket = try RulesetSocket.open()
+    guard let uses = try socket.uses(of: chain.name, .inet), uses > 0 else { return false }
+    var own = 0
+    for tag in tags {
+      let user = ServiceChains.user(ElementOwner(tag, .services), of: chain)
+      if try socket.element(user.key, of: user.set) != nil { own += 1 }
+    }
+    return uses > own
   }
 }

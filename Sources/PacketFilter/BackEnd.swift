@@ -32,6 +32,8 @@ public struct BackEnd: Equatable, Sendable {
   public var weight: Int
   /// The container's subnet, whose connections to the service are masqueraded, so that replies return through the host.
   public var subnet: IPPrefix
+  /// The host's link that has the virtual address for this rule; `nil`: the host has it itself, or it is not wanted.
+  public var device: InterfaceName?
 
   public static let weights = 0...100
 
@@ -67,6 +69,7 @@ extension BackEnd: JSONReadable {
       "service": .string(service), "address": .text(address), "protocol": .text(transport), "port": .number(port),
       "scheduler": .text(scheduler), "target": .text(target), "targetPort": .number(targetPort),
       "weight": .number(weight), "subnet": .text(subnet),
+      "device": .text(device),
     ])
   }
 
@@ -79,5 +82,6 @@ extension BackEnd: JSONReadable {
       try json.required("scheduler").parsed(), to: try json.required("target").parsed(),
       try json.required("targetPort").portNumber(), in: try json.required("subnet").parsed(),
       weight: try weight.integer())
+    device = try json.parsed("device")
   }
 }

@@ -79,6 +79,10 @@ public protocol FilterBackend: AnyObject {
   /// Whether policies name the peer and one of these is missing.
   func lacks(_ contents: PeerContents) throws(KernelError) -> Bool
 
+  /// As `PacketFilter.needsVirtualAddress`.
+  func needsVirtualAddress(_ address: IPAddress, on link: InterfaceName, except tags: Set<String>) throws(KernelError)
+    -> Bool
+
   /// The packets that the policy has denied; `nil` if its rules are missing.
   ///
   /// Containers with the same policy share one count.
@@ -107,6 +111,9 @@ extension FilterBackend {
   public func fill(_ contents: PeerContents) throws(KernelError) {}
   public func lacks(_ contents: PeerContents) throws(KernelError) -> Bool { false }
   public func deniedPackets(by policy: Policy) throws(KernelError) -> DeniedPackets? { nil }
+  public func needsVirtualAddress(
+    _ address: IPAddress, on link: InterfaceName, except tags: Set<String>
+  ) throws(KernelError) -> Bool { false }
 
   public func removeReferenceRules(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
   public func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) -> Bool { false }
@@ -230,6 +237,11 @@ public protocol PacketFilter {
   /// The published ports that conflict with one of `ports`, with their owners; all published ports if `ports` is `nil`.
   mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder]
 
+  /// Whether back-ends of owners other than these need the virtual address on that link.
+  func needsVirtualAddress(_ address: IPAddress, on link: InterfaceName, except owners: Set<AttachmentID>)
+    throws(KernelError)
+    -> Bool
+
   /// The backend for new rules: the wanted one, or the one that fits this host.
   ///
   /// - Throws: EOPNOTSUPP with what this host lacks.
@@ -252,6 +264,9 @@ extension PacketFilter {
   public mutating func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) throws(KernelError)
     -> Bool
   { false }
+  public func needsVirtualAddress(
+    _ address: IPAddress, on link: InterfaceName, except owners: Set<AttachmentID>
+  ) throws(KernelError) -> Bool { false }
   public func unknownNetworks(of ruleSet: RuleSet) throws(KernelError) -> [NetworkName] { [] }
   public mutating func note(_ links: [InterfaceName], of network: NetworkName) throws(KernelError) {}
   public mutating func note(_ network: FarNetwork, of name: NetworkName) throws(KernelError) {}

@@ -2,7 +2,7 @@
 enum SuitePlugins {
   static let names: Set = [
     "bridge", "dns-hosts", "dnsname", "dummy", "firewall", "host", "host-local", "ipam-etcd", "ipam-host-local",
-    "ipvlan", "loopback", "macvlan", "mesos-cni-port-mapper", "none", "overlay-vxlan", "portmap", "ptp", "tuning",
-    "vlan",
+    "ipvlan", "loopback", "macvlan", "mesos-cni-port-mapper", "none", "overlay-vxlan", "portmap", "ptp", "service",
+    "tuning", "vlan",
   ]
 }

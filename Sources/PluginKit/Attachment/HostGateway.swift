@@ -82,6 +82,8 @@ public struct HostGateway: Equatable, Sendable {
 
   /// Whether a present address of the link conflicts with a wanted one.
   private func conflicts(_ present: IPPrefix, with wanted: [IPPrefix]) -> Bool {
+    // An IPv6 host address is no gateway: it may be the virtual address of a service.
+    if present.family == .v6, present.hostBits == 0 { return false }
     guard !wanted.contains(present), wanted.contains(where: { $0.conflicts(with: present) }) else { return false }
     // The address may be the gateway of another subnet of the network, but each subnet has only one gateway.
     return !ranges.hasGateway(present) || wanted.contains { $0.network == present.network }

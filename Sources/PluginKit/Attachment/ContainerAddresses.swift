@@ -1,17 +1,15 @@
-import CNI
-import Kernel
-import NetTypes
-import PacketFilter
-import PluginKit
+public import CNI
+public import Kernel
+public import NetTypes
 
 /// The container's addresses from `prevResult`: the first one of each family.
-struct ContainerAddresses {
+public struct ContainerAddresses {
   private var addresses: [IPFamily: IPPrefix] = [:]
   /// The host's link towards each address; filled in only if it is needed.
   private var links: [IPFamily: InterfaceName] = [:]
 
   /// The addresses of that interface in the container; an address without an `interface` index counts as one of them.
-  init(of interface: InterfaceName, in previous: AddResult) {
+  public init(of interface: InterfaceName, in previous: AddResult) {
     for ip in previous.ips {
       if let index = ip.interface {
         guard previous.interfaces.indices.contains(index) else { continue }
@@ -24,12 +22,12 @@ struct ContainerAddresses {
   }
 
   /// The families of its addresses, IPv4 first.
-  var families: [IPFamily] { IPFamily.allCases.filter { addresses[$0] != nil } }
+  public var families: [IPFamily] { IPFamily.allCases.filter { addresses[$0] != nil } }
 
-  func address(_ family: IPFamily) -> IPAddress? { addresses[family]?.address }
+  public func address(_ family: IPFamily) -> IPAddress? { addresses[family]?.address }
 
   /// - Throws: code 7 if the container has no address of that family.
-  func prefix(_ family: IPFamily, for what: String, configKey: String) throws(CNIError) -> IPPrefix {
+  public func prefix(_ family: IPFamily, for what: String, configKey: String) throws(CNIError) -> IPPrefix {
     guard let prefix = addresses[family] else {
       let has = families.isEmpty ? "no address" : "no IPv\(family.digit) address"
       throw CNIError(
@@ -41,7 +39,7 @@ struct ContainerAddresses {
   /// The host's link in the route to the container's address of that family.
   ///
   /// - Throws: code 7 if there is no route.
-  mutating func link<K: Kernel & ~Copyable>(
+  public mutating func link<K: Kernel & ~Copyable>(
     to prefix: IPPrefix, on kernel: inout K
   ) throws(CNIError) -> InterfaceName {
     if let cached = links[prefix.family] { return cached }

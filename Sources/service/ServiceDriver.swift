@@ -1,0 +1,160 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+
+/// Makes the container a back-end of a service, which has a virtual address.
+struct ServiceDriver: ChainDriver {
+  static var name: String { "service" }
+
+  func settings(_ call: Call<ServiceConfig>) throws(CNIError) -> ServiceSettings { try ServiceSettings(call.config) }
+
+  func plan<K: Kernel & ~Copyable>(
+    _ settings: ServiceSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
+  ) throws(CNIError) -> ChainPlan {
+    // Until the end: the rule of a service names all of its back-ends.
+    try convertingErrors { () throws(KernelError) in
+      _ = try kernel.filter.backend(.nftables)
+      try kernel.filter.lock()
+    }
+    var backEnds = try backEnds(settings, owner, previous, on: &kernel)
+    for index in backEnds.indices { try claimDevice(&backEnds[index], owner, on: &kernel) }
+    return ChainPlan(changes(backEnds, owner), result: previous)
+  }
+
+  private func changes(_ backEnds: [BackEnd], _ owner: AttachmentID) -> [Change] {
+    // Rules first: their record lists the addresses that DEL has to remove.
+    [.addRules(RuleSet(owner, .services, backEnds.map { .balance($0) }, backend: .nftables))]
+      + backEnds.addressSpecs.map { .addAddress($0) }
+  }
+
+  /// One back-end for each virtual address or published port of a family that the container has.
+  private func backEnds<K: Kernel & ~Copyable>(
+    _ settings: ServiceSettings, _ owner: AttachmentID, _ previous: AddResult, on kernel: inout K
+  ) throws(CNIError) -> [BackEnd] {
+    // Any link answers ARP for an address of the host, but only the link that has it answers neighbour discovery. An IPv4
+    // address of the subnet would keep plugins from using the bridge.
+    guard let loopback = InterfaceName("lo") else { return [] }
+    var addresses = ContainerAddresses(of: owner.interface, in: previous)
+    var backEnds: [BackEnd] = []
+    for vip in settings.vips {
+      let prefix = try addresses.prefix(vip.family, for: "a back-end of \(vip)", configKey: "vip")
+      let device = vip.family == .v4 ? loopback : try addresses.link(to: prefix, on: &kernel)
+      for port in settings.ports {
+        var backEnd = settings.backEnd(vip, port.port, port, prefix)
+        backEnd.device = device
+        backEnds.append(backEnd)
+      }
+    }
+    for (hostPort, port) in settings.published {
+      for family in addresses.families where settings.vips.contains(where: { $0.family == family }) {
+        let prefix = try addresses.prefix(family, for: "host port \(hostPort)", configKey: "publish")
+        backEnds.append(settings.backEnd(nil, hostPort, port, prefix))
+      }
+    }
+    return backEnds
+  }
+
+  /// Clears `device` if the host has the virtual address itself, so that DEL does not remove it.
+  private func claimDevice<K: Kernel & ~Copyable>(
+    _ backEnd: inout BackEnd, _ owner: AttachmentID, on kernel: inout K
+  ) throws(CNIError) {
+    guard let address = backEnd.address, let device = backEnd.device else { return }
+    let isHosts = try convertingErrors { () throws(KernelError) -> Bool in
+      guard try kernel.addresses(of: device, on: .host).contains(where: { $0.address == address }) else { return false }
+      let earlier = try kernel.filter.ruleSet(of: owner, .services)?.backEnds ?? []
+      guard !earlier.contains(where: { $0.address == address && $0.device == device }) else { return false }
+      return try !kernel.filter.needsVirtualAddress(address, on: device, except: [owner])
+    }
+    if isHosts { backEnd.device = nil }
+  }
+
+  func expectation<K: Kernel & ~Copyable>(
+    _ settings: ServiceSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
+  ) throws(CNIError) -> [Change] {
+    let recorded = try convertingErrors { () throws(KernelError) in
+      try kernel.filter.ruleSet(of: owner, .services)?.backEnds ?? []
+    }
+    var backEnds = try backEnds(settings, owner, previous, on: &kernel)
+    for index in backEnds.indices {
+      // An address that the host had before ADD is not ours, so it is not expected on the link.
+      let earlier = recorded.first { $0.address == backEnds[index].address && $0.port == backEnds[index].port }
+      backEnds[index].device = earlier?.device
+    }
+    return changes(backEnds, owner)
+  }
+
+  func removal<K: Kernel & ~Copyable>(
+    of owner: AttachmentID, _ config: ServiceConfig?, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    try kernel.filter.lock()
+    let backEnds = try kernel.filter.ruleSet(of: owner, .services)?.backEnds ?? []
+    return [.removeRules(owner, .services, everywhere: true)] + (try leftovers(backEnds, of: [owner], on: &kernel))
+  }
+
+  func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: ServiceConfig, valid: Set<AttachmentID>, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    try kernel.filter.lock()
+    let gone = try kernel.filter.ruleSets(of: network, except: valid).filter { $0.role == .services }
+    return [.removeStaleRules(network, .services, valid: valid, everywhere: true)]
+      + (try leftovers(gone.flatMap { $0.backEnds }, of: Set(gone.map { $0.owner }), on: &kernel))
+  }
+
+  /// What to remove after the rules: addresses that no other back-end needs, and conntrack entries of UDP connections.
+  private func leftovers<K: Kernel & ~Copyable>(
+    _ backEnds: [BackEnd], of owners: Set<AttachmentID>, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    var changes: [Change] = []
+    for spec in backEnds.addressSpecs {
+      let address = spec.prefix.address, link = spec.interface
+      guard try !kernel.filter.needsVirtualAddress(address, on: link, except: owners) else { continue }
+      // The kernel removes a link's addresses with the link.
+      guard let present = try? kernel.addresses(of: link, on: .host), present.contains(spec.prefix) else { continue }
+      changes.append(.deleteAddress(spec))
+    }
+    let tracked = Set(backEnds.filter { $0.transport == .udp }.map { $0.trackedConnections })
+    return changes + (tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)])
+  }
+
+  func obstacle<K: Kernel & ~Copyable>(_ config: ServiceConfig, on kernel: inout K) throws(KernelError) -> String? {
+    kernel.filter.obstacle(.nftables)
+  }
+}
+
+extension ServiceSettings {
+  fileprivate func backEnd(_ address: IPAddress?, _ number: UInt16, _ port: ServicePort, _ prefix: IPPrefix) -> BackEnd
+  {
+    BackEnd(
+      of: service, address, port.transport, number, scheduler, to: prefix.address, port.target, in: prefix.network,
+      weight: weight)
+  }
+}
+
+extension RuleSet {
+  fileprivate var backEnds: [BackEnd] {
+    rules.compactMap { if case .balance(let backEnd) = $0 { backEnd } else { nil } }
+  }
+}
+
+extension BackEnd {
+  /// UDP has no end of a connection, so an entry would lead to a back-end that is gone.
+  fileprivate var trackedConnections: ConntrackFilter {
+    ConntrackFilter(.udp, family, to: address, port, at: target)
+  }
+}
+
+extension [BackEnd] {
+  /// The virtual addresses on their links, each once.
+  fileprivate var addressSpecs: [AddressSpec] {
+    var specs: [AddressSpec] = []
+    for backEnd in self {
+      guard let address = backEnd.address, let device = backEnd.device else { continue }
+      // Not a source address: connections of the host keep their present source.
+      let spec = AddressSpec(IPPrefix(host: address), on: device, .host, isSource: false)
+      if !specs.contains(spec) { specs.append(spec) }
+    }
+    return specs
+  }
+}
