@@ -158,6 +158,8 @@ let package = Package(
       name: "CNITests", dependencies: ["CNI", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests(
       "PortmapTests", ["portmap", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+    tests(
+      "ServiceTests", ["service", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("NftablesTests", ["Nftables", "CNI", "Netfilter", "NetTypes", "Kernel", "PacketFilter"]),
     .testTarget(
       name: "NftablesKernelTests",
@@ -205,7 +207,7 @@ let package = Package(
       "CnictlTests",
       [
         "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-etcd", "ipam-host-local", "ipvlan",
-        "macvlan", "none", "overlay-vxlan", "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "IPAM", "Linux",
+        "macvlan", "none", "overlay-vxlan", "portmap", "ptp", "service", "tuning", "vlan", "CNI", "CNIRuntime", "IPAM", "Linux",
         "Names", "NetTypes", "Overlay", "PluginKit",
       ]),
     tests(

@@ -17,6 +17,8 @@ public enum KeyRange {
   public static let markBit = 0...31
   /// NFLOG groups.
   public static let logGroup = 0...65535
+  /// The share of a service's connections that a back-end takes.
+  public static let backEndWeight = 0...100
   /// `bcqueuelen` of a macvlan link, in frames.
   public static let broadcastQueue = 1...Int(UInt32.max)
   /// Of `tuning`: the kernel has narrower limits for each kind of link.

@@ -6,7 +6,7 @@ enum ListCheck {
 
   /// Plugins that change what another made.
   private static let chained: Set = [
-    "portmap", "mesos-cni-port-mapper", "firewall", "tuning", "dns-hosts", "dnsname", "bandwidth", "sbr",
+    "portmap", "mesos-cni-port-mapper", "firewall", "service", "tuning", "dns-hosts", "dnsname", "bandwidth", "sbr",
   ]
 
   private static func chain(_ list: NetworkList) -> [Finding] {

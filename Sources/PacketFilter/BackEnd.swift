@@ -35,8 +35,6 @@ public struct BackEnd: Equatable, Sendable {
   /// The host's link that has the virtual address for this rule; `nil`: the host has it itself, or it is not wanted.
   public var device: InterfaceName?
 
-  public static let weights = 0...100
-
   public init(
     of service: String, _ address: IPAddress?, _ transport: TransportProtocol, _ port: UInt16, _ scheduler: Scheduler,
     to target: IPAddress,
@@ -75,7 +73,7 @@ extension BackEnd: JSONReadable {
 
   public init(_ json: JSONReader) throws(CNIError) {
     let weight = try json.required("weight")
-    guard BackEnd.weights.contains(try weight.integer()) else { throw weight.refusal("0 to 100") }
+    guard KeyRange.backEndWeight.contains(try weight.integer()) else { throw weight.refusal("0 to 100") }
     self.init(
       of: try json.required("service").text(), try json.parsed("address"), try json.required("protocol").parsed(),
       try json.required("port").portNumber(),

@@ -25,7 +25,7 @@ struct ServiceSettings: Equatable {
     }
     scheduler = config.scheduler ?? .random
     weight = config.weight ?? 1
-    guard BackEnd.weights.contains(weight) else {
+    guard KeyRange.backEndWeight.contains(weight) else {
       throw CNIError(.invalidNetworkConfig, "key \"weight\": \(weight): want 0 to 100")
     }
     published = []

@@ -16,6 +16,7 @@ import Testing
 @testable import macvlan
 @testable import portmap
 @testable import ptp
+@testable import service
 @testable import tuning
 @testable import vlan
 
@@ -35,6 +36,10 @@ import Testing
     "dummy": ({ _ = try DummyConfig($0) }, ["{}"]), "tuning": ({ _ = try TuningConfig($0) }, ["{}"]),
     "portmap": ({ _ = try PortmapConfig($0) }, [#"{"delegate":{"type":"bridge"}}"#]),
     "firewall": ({ _ = try FirewallConfig($0) }, ["{\(policy)}"]),
+    "service": (
+      { _ = try ServiceConfig($0) },
+      [#"{"ports":[{"port":80}],"publish":[{"hostPort":80}],"delegate":{"type":"bridge"}}"#]
+    ),
     "dns-hosts": ({ _ = try DNSHostsConfig($0) }, servers),
     "dnsname": ({ _ = try DNSHostsConfig($0) }, servers + [#"{"hosts":true}"#]),
     // These two plugins have no keys of their own.

@@ -45,8 +45,8 @@ struct KeyTable: Sendable {
 enum KeyTables {
   /// Plugins that make or change interfaces.
   static let plugins: [KeyTable] = [
-    .bridge, .overlay, .macvlan, .ipvlan, .vlan, .ptp, .dummy, .tuning, .none, .host, .portmap, .firewall, .dnsHosts,
-    .dnsname,
+    .bridge, .overlay, .macvlan, .ipvlan, .vlan, .ptp, .dummy, .tuning, .none, .host, .portmap, .firewall, .service,
+    .dnsHosts, .dnsname,
   ]
 
   /// Plugins that hand out addresses; their keys are in the object `ipam`.

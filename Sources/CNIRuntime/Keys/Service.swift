@@ -1,0 +1,40 @@
+import CNI
+
+extension KeyTable {
+  static let service = KeyTable(
+    "service", "Gives several containers one virtual address.",
+    [
+      Key("service", .string, default: Key.required, "The service's name: lower-case letters, digits and `-`."),
+      Key(
+        "vip", .list(.address), default: Key.required,
+        "The virtual addresses. No container and no other host may have them."),
+      Key(
+        "ports",
+        .list(
+          .members([
+            Key("port", .int, in: KeyRange.port, default: Key.required, "The port at the virtual addresses."),
+            Key("targetPort", .int, in: KeyRange.port, default: "`port`", "The containers' port."),
+            transport(default: "`tcp`"),
+          ])), default: Key.required, "The service's ports."),
+      Key(
+        "scheduler", .word(["random", "roundRobin", "source"]), default: "`random`",
+        "How a connection's container is chosen. `source`: the same for all connections from an address, as long as no container comes or goes."
+      ),
+      Key(
+        "weight", .int, in: KeyRange.backEndWeight, default: "1",
+        "This container's share of the connections, beside the others' weights; 0: none."),
+      Key(
+        "publish",
+        .list(
+          .members([
+            Key("hostPort", .int, in: KeyRange.port, default: Key.required, "The port at all addresses of the host."),
+            Key("port", .int, in: KeyRange.port, default: "the only one", "The service's port that it stands for."),
+            transport(default: "the port's"),
+          ])), "The service at ports of the host."),
+      Key("delegate", .object, "For runtimes without chains: the plugin to run first."),
+    ])
+
+  private static func transport(default fallback: String) -> Key {
+    Key("protocol", .word(["tcp", "udp", "sctp"]), default: fallback, "The protocol.")
+  }
+}
