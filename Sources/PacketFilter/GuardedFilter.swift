@@ -48,6 +48,12 @@ public struct GuardedFilter<Base: PacketFilter>: PacketFilter {
     try base.unknownNetworks(of: ruleSet)
   }
 
+  public func needsVirtualAddress(
+    _ address: IPAddress, on link: InterfaceName, except owners: Set<AttachmentID>
+  ) throws(KernelError) -> Bool {
+    try base.needsVirtualAddress(address, on: link, except: owners)
+  }
+
   public func wantsLinks(of network: NetworkName) throws(KernelError) -> Bool {
     isReadOnly ? false : try base.wantsLinks(of: network)
   }

@@ -20,13 +20,20 @@ struct ServiceDriver: ChainDriver {
     }
     var backEnds = try backEnds(settings, owner, previous, on: &kernel)
     for index in backEnds.indices { try claimDevice(&backEnds[index], owner, on: &kernel) }
-    return ChainPlan(changes(backEnds, owner), result: previous)
+    var present: [AddressSpec] = []
+    for spec in backEnds.addressSpecs {
+      let addresses = try convertingErrors { () throws(KernelError) in
+        try kernel.addresses(of: spec.interface, on: .host)
+      }
+      if addresses.contains(spec.prefix) { present.append(spec) }
+    }
+    return ChainPlan(changes(backEnds, owner, except: present), result: previous)
   }
 
-  private func changes(_ backEnds: [BackEnd], _ owner: AttachmentID) -> [Change] {
+  private func changes(_ backEnds: [BackEnd], _ owner: AttachmentID, except present: [AddressSpec] = []) -> [Change] {
     // Rules first: their record lists the addresses that DEL has to remove.
     [.addRules(RuleSet(owner, .services, backEnds.map { .balance($0) }, backend: .nftables))]
-      + backEnds.addressSpecs.map { .addAddress($0) }
+      + backEnds.addressSpecs.filter { !present.contains($0) }.map { .addAddress($0) }
   }
 
   /// One back-end for each virtual address or published port of a family that the container has.

@@ -1,0 +1,122 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+import TestSupport
+import Testing
+@testable import service
+
+typealias Fixture = ChainFixture<ServiceDriver>
+
+extension ChainFixture where Driver == ServiceDriver {
+  init() {
+    let previous = AddResult(
+      interfaces: [.init(name: "cni0"), .init(name: "veth1"), .init(name: "eth0", sandbox: "/run/netns/c1")],
+      ips: [.init(interface: 2, address: "10.1.0.5/24"), .init(interface: 2, address: "fd00:1::5/64")])
+    self.init(ServiceDriver(), after: previous)
+    kernel.addLink("cni0", on: .host, kind: "bridge")
+    kernel.addLink("lo", on: .host, kind: "loopback")
+    kernel.state.addresses += [
+      AddressSpec("10.1.0.1/24", on: "cni0", .host), AddressSpec("fd00:1::1/64", on: "cni0", .host),
+    ]
+  }
+
+  var backEnds: [BackEnd] {
+    get throws {
+      try (kernel.filter.ruleSet(of: owner, .services)?.rules ?? []).compactMap {
+        if case .balance(let backEnd) = $0 { backEnd } else { nil }
+      }
+    }
+  }
+}
+
+@Suite struct ConfigTests {
+  /// A configuration in which that key has another value.
+  static func config(_ key: String = "weight", _ value: String = "1") -> String {
+    var keys = ["service": #""web""#, "vip": #"["10.1.0.250"]"#, "ports": #"[{"port":80}]"#]
+    keys[key] = value
+    return "{\(keys.map { "\"\($0.key)\":\($0.value)" }.joined(separator: ","))}"
+  }
+
+  @Test(arguments: [
+    ("service", #""Web""#), ("service", #""""#), ("vip", "[]"), ("vip", #"["10.1.0.250","10.1.0.250"]"#),
+    ("vip", #"["0.0.0.0"]"#), ("vip", #"["224.0.0.1"]"#), ("ports", "[]"),
+    ("ports", #"[{"port":80},{"port":80,"targetPort":81}]"#), ("ports", #"[{"port":0}]"#), ("weight", "101"),
+    ("weight", "-1"), ("scheduler", #""rr""#), ("publish", #"[{"hostPort":80,"port":81}]"#),
+  ])
+  func `a value that is not valid is refused with its key, and nothing is changed`(key: String, value: String) throws {
+    let fixture = Fixture()
+    let error = #expect(throws: CNIError.self) { try fixture.add(Self.config(key, value)) }
+    #expect(error?.code == .invalidNetworkConfig && error?.message.contains("key \"\(key)") == true, "\(error as Any)")
+    #expect(fixture.ruleSets.isEmpty)
+  }
+
+  @Test(arguments: ["service", "vip", "ports"])
+  func `a key that is missing is named`(key: String) throws {
+    let error = #expect(throws: CNIError.self) { try Fixture().add(Self.config(key, "null")) }
+    #expect(error?.message.contains("key \"\(key)\"") == true, "\(error as Any)")
+  }
+
+  @Test(arguments: ["health", "engine", "resolve"])
+  func `what is not done yet is refused`(key: String) throws {
+    let error = #expect(throws: CNIError.self) { try Fixture().add(Self.config(key, #""x""#)) }
+    #expect(error?.code == .unsupportedField)
+  }
+}
+
+@Suite struct BackEndTests {
+  private let config = #"""
+    {"service":"web","vip":["10.1.0.250","fd00:1::fa"],"weight":7,"scheduler":"source",
+     "ports":[{"port":80,"targetPort":8080},{"port":53,"protocol":"udp"}],"publish":[{"hostPort":8000,"port":80}]}
+    """#
+
+  private func backEnd(
+    _ address: IPAddress?, _ transport: TransportProtocol, _ port: UInt16, to target: UInt16, _ family: IPFamily,
+    on device: InterfaceName?
+  ) -> BackEnd {
+    var backEnd = BackEnd(
+      of: "web", address, transport, port, .source, to: family == .v4 ? "10.1.0.5" : "fd00:1::5", target,
+      in: family == .v4 ? "10.1.0.0/24" : "fd00:1::/64", weight: 7)
+    backEnd.device = device
+    return backEnd
+  }
+
+  @Test func `ADD makes a back-end of each address and port, and CHECK expects them`() throws {
+    let fixture = Fixture()
+    _ = try fixture.add(config)
+    #expect(
+      try fixture.backEnds == [
+        backEnd("10.1.0.250", .tcp, 80, to: 8080, .v4, on: "lo"),
+        backEnd("10.1.0.250", .udp, 53, to: 53, .v4, on: "lo"),
+        backEnd("fd00:1::fa", .tcp, 80, to: 8080, .v6, on: "cni0"),
+        backEnd("fd00:1::fa", .udp, 53, to: 53, .v6, on: "cni0"),
+        backEnd(nil, .tcp, 8000, to: 8080, .v4, on: nil), backEnd(nil, .tcp, 8000, to: 8080, .v6, on: nil),
+      ])
+    #expect(try fixture.kernel.addresses(of: "lo", on: .host) == ["10.1.0.250/32"])
+    #expect(try fixture.kernel.addresses(of: "cni0", on: .host).filter { $0.family == .v6 } == ["fd00:1::1/64", "fd00:1::fa/128"])
+    try fixture.plugin.check(fixture.call(config))
+    fixture.kernel.filter = FakeFilter()
+    #expect(throws: CNIError.self) { try fixture.plugin.check(fixture.call(config)) }
+  }
+
+  @Test func `DEL needs no configuration, and leaves an address that the host had`() throws {
+    let fixture = Fixture()
+    let spec = AddressSpec("10.1.0.250/32", on: "lo", .host)
+    fixture.kernel.state.addresses.append(spec)
+    _ = try fixture.add(config)
+    try fixture.delete(nil, path: nil)
+    #expect(fixture.ruleSets.isEmpty)
+    #expect(try fixture.kernel.addresses(of: "lo", on: .host) == ["10.1.0.250/32"])
+    #expect(try fixture.kernel.addresses(of: "cni0", on: .host).filter { $0.family == .v6 } == ["fd00:1::1/64"])
+    try fixture.delete(config, path: nil)
+  }
+
+  @Test func `a container without an address of the family is refused`() throws {
+    var fixture = Fixture()
+    fixture.previous.ips.removeLast()
+    let error = #expect(throws: CNIError.self) { try fixture.add(config) }
+    #expect(error?.code == .invalidNetworkConfig && error?.message.contains("fd00:1::fa") == true)
+    #expect(fixture.kernel.applied.isEmpty)
+  }
+}
