@@ -189,6 +189,11 @@ extension PresentRuleset {
       holders += elements.compactMap(PortHolder.init(_:)).filter { holder in
         requested.contains { $0.conflicts(with: holder.port) }
       }
+      for port in requested {
+        let key = [Field.transport(port.transport), .port(port.hostPort)], set = FamilySets(family).publishedServices
+        let existing = try socket.element(key, of: set).flatMap { Element($0, in: set) }
+        holders += try services([existing].compactMap { $0 }, in: socket)
+      }
     }
     return holders
   }
@@ -198,6 +203,25 @@ extension PresentRuleset {
     for sets in IPFamily.allCases.map(FamilySets.init(_:)) {
       let elements = try all(of: [sets.ports, sets.spares] + sets.byChain + sets.allBound, in: socket)
       holders += elements.compactMap(PortHolder.init(_:))
+      holders += try services(try all(of: [sets.publishedServices], in: socket), in: socket)
+    }
+    return holders
+  }
+
+  /// The ports of the host that lead to services, each with a back-end.
+  private static func services(
+    _ entries: [Element], in socket: borrowing RulesetSocket
+  ) throws(KernelError) -> [PortHolder] {
+    var holders: [PortHolder] = []
+    for entry in entries {
+      guard case .jump(let chain) = entry.value, case .transport(let transport) = entry.key.first,
+        case .port(let port) = entry.key.last,
+        let backEnd = try all(of: ServiceChains.sets(of: chain), in: socket).first,
+        let owner = ElementOwner(comment: backEnd.comment), case .address(let address) = backEnd.key.first,
+        case .port(let target) = backEnd.key.last
+      else { continue }
+      holders.append(
+        PortHolder(PublishedPort(transport, hostPort: port, to: address, target), tag: owner.tag, isService: true))
     }
     return holders
   }

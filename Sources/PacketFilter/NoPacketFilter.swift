@@ -26,9 +26,12 @@ public struct PortHolder: Equatable, Sendable {
   public var port: PublishedPort
   /// An owner's `filterTag`.
   public var tag: String
+  /// Whether the port leads to a service; the owner is one of its back-ends.
+  public var isService: Bool
 
-  public init(_ port: PublishedPort, tag: String) {
+  public init(_ port: PublishedPort, tag: String, isService: Bool = false) {
     self.port = port
     self.tag = tag
+    self.isService = isService
   }
 }

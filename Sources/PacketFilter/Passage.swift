@@ -57,8 +57,8 @@ extension Rule {
       Passage(
         admission.network?.subnet.network ?? IPPrefix(host: admission.address), .outbound,
         link: admission.network?.link, adminChain: RuleSet.defaultAdminChain)
-    case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .trust, .limit, .join, .balance:
-      nil
+    case .balance(let backEnd): Passage(backEnd.subnet.network, .published)
+    case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .trust, .limit, .join: nil
     }
   }
 }

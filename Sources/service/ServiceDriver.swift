@@ -19,6 +19,8 @@ struct ServiceDriver: ChainDriver {
       try kernel.filter.lock()
     }
     var backEnds = try backEnds(settings, owner, previous, on: &kernel)
+    var ports = backEnds.compactMap { $0.publishedPort }
+    try PortConflicts(owner: owner, isForService: true).check(&ports, on: &kernel)
     for index in backEnds.indices { try claimDevice(&backEnds[index], owner, on: &kernel) }
     var present: [AddressSpec] = []
     for spec in backEnds.addressSpecs {
@@ -146,6 +148,11 @@ extension RuleSet {
 }
 
 extension BackEnd {
+  /// `nil` at a virtual address.
+  fileprivate var publishedPort: PublishedPort? {
+    address == nil ? PublishedPort(transport, hostPort: port, to: target, targetPort) : nil
+  }
+
   /// UDP has no end of a connection, so an entry would lead to a back-end that is gone.
   fileprivate var trackedConnections: ConntrackFilter {
     ConntrackFilter(.udp, family, to: address, port, at: target)

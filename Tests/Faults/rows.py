@@ -33,6 +33,11 @@ def portmap(**keys):
         "portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}, **keys}
 
 
+def service(**keys):
+    return {"type": "service", "service": "web", "vip": ["10.1.0.250", "fd00:1::fa"], "publish": [{"hostPort": 8080, "port": 80}],
+            "ports": [{"port": 80, "targetPort": 8080}, {"port": 53, "protocol": "udp"}], **keys}
+
+
 def overlay(**keys):
     peer = {"vtep": "192.0.2.2"}
     if keys["mode"] == "l3":
@@ -72,6 +77,8 @@ ROWS = [
     Row("firewall-policy", plain_bridge(), {"type": "firewall", "backend": "nftables", "policy": POLICY, "args": LABELS}),
     Row("firewall-policy-neighbour", plain_bridge(), {"type": "firewall", "backend": "nftables", "policy": POLICY},
         neighbour=True),
+    Row("service", plain_bridge(), service()),
+    Row("service-neighbour", plain_bridge(), service(scheduler="source", weight=0), neighbour=True),
     Row("overlay-policy", overlay(mode="l3", policy=POLICY, args=LABELS, ipam={"type": "host-local"}), prepare=LAN),
     Row("tuning", plain_bridge(), {
         "type": "tuning", "mtu": 1400, "mac": "02:00:00:00:00:07", "promisc": True, "txQLen": 500,

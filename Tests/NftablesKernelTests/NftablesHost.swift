@@ -106,7 +106,19 @@ func everyKind(_ role: PluginRole) throws -> [Rule] {
           Isolation(name("ov\(index)"), partner: name("vx\(index)"), reach: reach, separatesContainers: index == 1)))
     }
   }
-  return try rules + tunnels() + (role == .policies ? policies() : [])
+  return try rules + tunnels() + (role == .policies ? policies() : []) + (role == .services ? backEnds() : [])
+}
+
+private func backEnds() throws -> [Rule] {
+  let (four, six) = (try prefix("10.1.0.1/24"), try prefix("fd00::1/64"))
+  var shared = try BackEnd(of: "web", address("fd05::10"), .udp, 53, .roundRobin, to: address("fd00::2"), 53, in: six)
+  shared.device = try name("br0")
+  return try [
+    BackEnd(of: "web", address("10.5.255.10"), .tcp, 80, .random, to: address("10.1.0.2"), 8080, in: four, weight: 3),
+    BackEnd(of: "web", nil, .tcp, 80, .source, to: address("10.1.0.2"), 8080, in: four),
+    BackEnd(of: "web", nil, .sctp, 80, .source, to: address("fd00::2"), 8080, in: six),
+    BackEnd(of: "idle", address("10.5.255.10"), .tcp, 81, .random, to: address("10.1.0.2"), 81, in: four, weight: 0), shared,
+  ].map(Rule.balance)
 }
 
 private func policies() throws -> [Rule] {

@@ -46,6 +46,16 @@ struct Network: Sendable {
     return attachment
   }
 
+  /// The last plugin's answer after ADDs of the others; their DELs follow if it refuses.
+  func refusal(_ container: Int, ports: [String] = []) throws -> Outcome {
+    var network = self
+    let last = network.plugins.removeLast()
+    let attachment = try network.add(container, ports: ports)
+    let outcome = try world.lab.run(call("ADD", last, attachment))
+    if !outcome.isSuccess { try network.delete(attachment) }
+    return outcome
+  }
+
   /// Runs DEL of the whole chain, last plugin first; with prevResult and ports if `knowing`.
   func delete(_ attachment: Attachment, knowing: Bool = true) throws {
     var attachment = attachment

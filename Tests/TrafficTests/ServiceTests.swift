@@ -108,4 +108,41 @@ struct ServiceTests {
       #expect(try world.shell("find /run/swift-cni -path '*services*' -type f") == "")
     }
   }
+
+  @Test(arguments: HostRules.allCases, ["legacy", "nft"])
+  func `with FORWARD DROP the service is reachable, its containers only by it`(rules: HostRules, flavour: String) throws {
+    try World.use(.nftables, containers: 1) { world in
+      if flavour == "legacy" { try world.useTables() }
+      try world.load(rules, flavour)
+      let network = try Self.network(world)
+      let member = try network.add(1)
+      try world.expect(
+        Expectation.ofBothFamilies { family in
+          [
+            Expectation(.outside, to: Self.vips[family], 8000, by: .container(1)),
+            Expectation(.outside, to: World.host[family], 8001, by: .container(1)),
+            Expectation(.outside, to: member.addresses[family], 80, by: nil),
+          ]
+        })
+      for outcome in try network.check(member) { #expect(outcome.isSuccess, "\(outcome)") }
+      try network.delete(member)
+    }
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `a port that portmap published is refused, and portmap refuses a port of a service`(backend: Backend) throws {
+    try World.use(backend, containers: 3) { world in
+      let service = try Self.network(world), published = try world.network(2)
+      let ports = [#"{"hostPort": 8001, "containerPort": 80, "protocol": "tcp"}"#]
+      let attachment = try published.add(2, ports: ports)
+      let before = try world.ruleset()
+      let refused = try service.refusal(1)
+      #expect(refused.code == 107 && refused.complaint.contains("on network"), "\(refused)")
+      #expect(try world.ruleset() == before)
+      try published.delete(attachment)
+      _ = try service.add(1)
+      let later = try published.refusal(2, ports: ports)
+      #expect(later.code == 107 && later.complaint.contains("a service with container"), "\(later)")
+    }
+  }
 }

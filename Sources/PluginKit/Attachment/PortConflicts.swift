@@ -1,14 +1,23 @@
-import CNI
-import Kernel
+public import CNI
+public import Kernel
 import NetTypes
-import PacketFilter
-import PluginKit
+public import PacketFilter
 
 /// Refuses ports that are in use on the host.
-struct PortConflicts {
-  var owner: AttachmentID
-  /// Whether a port may be published although a process has bound it.
-  var allowsBound: Bool
+public struct PortConflicts {
+  private let owner: AttachmentID
+  private let allowsBound: Bool
+  private let isForService: Bool
+
+  /// - Parameters:
+  ///   - allowsBound: whether a port may be published although a process has bound it.
+  ///   - isForService: whether the ports lead to a service. The back-ends of one service share them; whether two services
+  ///     have the same port is not checked here.
+  public init(owner: AttachmentID, allowsBound: Bool = false, isForService: Bool = false) {
+    self.owner = owner
+    self.allowsBound = allowsBound
+    self.isForService = isForService
+  }
 
   /// Refuses ports that another attachment publishes or a process has bound.
   ///
@@ -16,19 +25,19 @@ struct PortConflicts {
   /// container publishes already is marked as spare (`isSpare`).
   ///
   /// - Throws: code 107 with the first port that is in use and its holder.
-  func check<K: Kernel & ~Copyable>(_ ports: inout [PublishedPort], on kernel: inout K) throws(CNIError) {
+  public func check<K: Kernel & ~Copyable>(_ ports: inout [PublishedPort], on kernel: inout K) throws(CNIError) {
     guard !ports.isEmpty else { return }
     let holders = try convertingErrors { () throws(KernelError) in try kernel.filter.holders(of: ports) }
     // Ports that this attachment published in an ADD that was killed are replaced.
-    let others = holders.filter { $0.tag != owner.filterTag }
+    let others = holders.filter { $0.isService ? !isForService : isForService || $0.tag != owner.filterTag }
     for (index, port) in ports.enumerated() {
       guard let holder = others.first(where: { port.conflicts(with: $0.port) }) else { continue }
-      ports[index].isSpare = owner.isSameContainer(asFilterTag: holder.tag)
+      ports[index].isSpare = !holder.isService && !isForService && owner.isSameContainer(asFilterTag: holder.tag)
       if ports[index].isSpare { continue }
       throw CNIError(
         .portInUse,
         "publish host port \(port.hostText): published already as \(holder.port.hostText) for "
-          + "\(AttachmentID.description(ofFilterTag: holder.tag)): want another port")
+          + "\(holder.isService ? "a service with " : "")\(AttachmentID.description(ofFilterTag: holder.tag)): want another port")
     }
     if !allowsBound { try checkProcesses(ports, on: &kernel) }
   }
@@ -67,7 +76,7 @@ struct PortConflicts {
     throw CNIError(
       .portInUse,
       "publish host port \(port.hostText): \(listener.address.withPort(listener.port)) is bound by \(holderText): "
-        + "want another port, or \"allowBound\": true")
+        + "want another port\(isForService ? "" : ", or \"allowBound\": true")")
   }
 
   private func isOwnRuntime(_ holder: SocketHolder) -> Bool {
@@ -77,5 +86,6 @@ struct PortConflicts {
 }
 
 extension PublishedPort {
-  func isTaken(by listener: Listener) -> Bool { listener.port == hostPort && listener.accepts(hostIP, family) }
+  /// Whether a process that listens there would take the connections.
+  public func isTaken(by listener: Listener) -> Bool { listener.port == hostPort && listener.accepts(hostIP, family) }
 }
