@@ -23,6 +23,8 @@ from packets_report import BridgeReport
 from policies import measure_policies
 from policies_report import PolicyReport
 from report import Report
+from services import measure_services
+from services_report import ServiceReport
 
 ATTACHMENTS = 1000
 BRIDGES = 10
@@ -159,6 +161,7 @@ def main():
     progress("containers of one bridge")
     bridged = measure_bridges(ours.directory, peer.directory)
     policies = measure_policies(ours.directory, progress)
+    services = measure_services(ours.directory, progress)
     overlay = measure_overlay(ours.directory, progress)
     filtered = measure_filter(ours.directory, peer.directory, progress)
     progress("start")
@@ -182,7 +185,7 @@ def main():
     report = Report(results, {one.name: one.installed_size() for one in plugins}, ours.sizes(), ATTACHMENTS, BRIDGES, POOL_SIZES,
                     TOGETHER)
     reports = [report, LinkReport(results), NamesReport(results), FilterReport(filtered), BridgeReport(bridged),
-               PolicyReport(policies), OverlayReport(overlay)]
+               PolicyReport(policies), ServiceReport(services), OverlayReport(overlay)]
     print("\n".join(one.text(absolute=True) for one in reports))
     with open(sys.argv[1], "w") as file:
         file.write("\n".join(one.document() for one in reports))

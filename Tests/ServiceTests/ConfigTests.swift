@@ -122,12 +122,10 @@ extension ChainFixture where Driver == ServiceDriver {
 
   @Test func `a published port that a process or another attachment has is refused`() throws {
     let fixture = Fixture()
-    fixture.kernel.state.listeners = [
-      Listener(.tcp, "::", 8000, inode: 7)
-    ]
+    fixture.kernel.sockets[.tcp] = [Listener("::", 8000, inode: 7)]
     let bound = #expect(throws: CNIError.self) { try fixture.add(config) }
     #expect(bound?.code == .portInUse && bound?.message.hasSuffix("want another port") == true)
-    fixture.kernel.state.listeners = []
+    fixture.kernel.sockets = [:]
     let port = PublishedPort(.tcp, hostIP: "192.0.2.1", hostPort: 8000, to: "10.1.0.5", 80)
     fixture.kernel.filter.ruleSets = [RuleSet(fixture.owner, .ports, [.publish(port)], backend: .nftables)]
     let published = #expect(throws: CNIError.self) { try fixture.add(config) }

@@ -1,0 +1,50 @@
+"""Services as a table, and whether they reach the limits."""
+
+from overlay_report import lines
+from services import MEMBERS, SERVICES
+
+LEAST, MOST = 0.95, 1.2
+WORDS = "one TCP stream", "connections"
+PRESENT = {"members": f"{MEMBERS[-1]} back-ends of the service", "services": f"{SERVICES:,} other services"}
+
+INTRODUCTION = """## Services
+
+From a container of one `bridge` network through a service's virtual address to a container of another one, compared with the
+container's own address; counted as for overlays, above 1 is better. haproxy forwards the same in TCP mode. ADD and DEL of a
+back-end with two ports, compared with a service of one other back-end; below 1 is better.
+
+"""
+
+
+class ServiceReport:
+    def __init__(self, found):
+        self.best, self.calls = found
+
+    def traffic(self, key, to="direct"):
+        return [mine / other for mine, other in zip(self.best[key], self.best[to])]
+
+    def limits(self):
+        for members in MEMBERS:
+            for word, value in zip(WORDS, self.traffic(members)):
+                title = f"{word}: {members} back-end{'s' if members > 1 else ''} / direct"
+                yield title, f"at least {LEAST}", value, value >= LEAST
+        for word, value in zip(WORDS, self.traffic(1, "haproxy")):
+            yield f"{word}: 1 back-end / haproxy", "at least 1", value, value >= 1
+        for key, title in PRESENT.items():
+            for verb in ("ADD", "DEL"):
+                value = self.calls[verb, key] / self.calls[verb, "few"]
+                yield f"{verb}: {title}", f"at most {MOST}", value, value <= MOST
+
+    def text(self, absolute):
+        rows = [["services", "limit", "is", ""]]
+        rows += [[title, limit, f"{value:.2f}", "reached" if reached else "**not reached**"]
+                 for title, limit, value, reached in self.limits()]
+        shown = lines(rows) + "\n"
+        if absolute:
+            shown += "".join(f"\n{name}: {bits / 1e9:.1f} Gbit/s, {rate:.0f} connections/s"
+                             for name, (bits, rate) in self.best.items())
+            shown += "".join(f"\n{verb} {name}: {value / 1000:.2f} ms" for (verb, name), value in self.calls.items()) + "\n"
+        return shown
+
+    def document(self):
+        return INTRODUCTION + self.text(absolute=False)
