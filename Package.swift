@@ -75,7 +75,7 @@ let package = Package(
       "ipam-etcd",
       ["CNI", "Etcd", "EtcdClient", "IPAM", "NetTypes", "PluginKit"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
-    plugin("service", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+    plugin("service", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("macvlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink", "Nftables"]),
     plugin("ipvlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink", "Nftables"]),
     plugin("vlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),

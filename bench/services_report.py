@@ -25,9 +25,9 @@ class ServiceReport:
 
     def limits(self):
         for members in MEMBERS:
-            for word, value in zip(WORDS, self.traffic(members)):
-                title = f"{word}: {members} back-end{'s' if members > 1 else ''} / direct"
-                yield title, f"at least {LEAST}", value, value >= LEAST
+            value = self.traffic(members)[1]
+            title = f"connections: {members} back-end{'s' if members > 1 else ''} / direct"
+            yield title, f"at least {LEAST}", value, value >= LEAST
         for word, value in zip(WORDS, self.traffic(1, "haproxy")):
             yield f"{word}: 1 back-end / haproxy", "at least 1", value, value >= 1
         for key, title in PRESENT.items():
@@ -47,4 +47,6 @@ class ServiceReport:
         return shown
 
     def document(self):
-        return INTRODUCTION + self.text(absolute=False)
+        stream = "; ".join(f"{self.traffic(members)[0]:.2f} with {members}" for members in MEMBERS)
+        note = f"\nOne TCP stream / direct, by the number of back-ends: {stream}. Each of its packets is translated.\n"
+        return INTRODUCTION + self.text(absolute=False) + note

@@ -217,8 +217,9 @@ extension PresentRuleset {
       if case .jump(let chain) = element.value, element.set.isOfSpares { chain } else { nil }
     }
     let services = elements.compactMap { ServiceChains.chain(of: $0.set) }
+    let deleted = Set(elements.map { $0.setAndKey })
     return try spareDeletions(Set(chains), in: socket) + elements.map { .deleteElement($0) }
-      + socket.balancing(services, adding: []) { old in elements.contains { $0.setAndKey == old.setAndKey } }
+      + socket.balancing(services, adding: []) { deleted.contains($0.setAndKey) }
   }
 }
 

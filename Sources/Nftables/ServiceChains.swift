@@ -70,7 +70,9 @@ enum ServiceChains {
   /// The rule for these back-ends; `nil` if none takes connections.
   static func rule(_ chain: String, _ members: [Element]) -> NftRule? {
     guard let name = Name(chain) else { return nil }
-    let slots = members.sorted { $0.key.text < $1.key.text }.flatMap { $0.slots(dividedBy: members.commonWeight) }
+    let divisor = members.commonWeight
+    let ordered = members.map { (key: $0.key.bytes, member: $0) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    let slots = ordered.flatMap { $0.member.slots(dividedBy: divisor) }
     return slots.isEmpty
       ? nil : [.family(name.family), .transport(name.transport), .balance(name.family, name.scheduler, slots)]
   }

@@ -24,10 +24,10 @@ struct ServiceDriver: ChainDriver {
     for index in backEnds.indices { try claimDevice(&backEnds[index], owner, on: &kernel) }
     var present: [AddressSpec] = []
     for spec in backEnds.addressSpecs {
-      let addresses = try convertingErrors { () throws(KernelError) in
-        try kernel.addresses(of: spec.interface, on: .host)
+      let isPresent = try convertingErrors { () throws(KernelError) in
+        try kernel.isHostAddress(spec.prefix.address)
       }
-      if addresses.contains(spec.prefix) { present.append(spec) }
+      if isPresent { present.append(spec) }
     }
     return ChainPlan(changes(backEnds, owner, except: present), result: previous)
   }
@@ -71,7 +71,7 @@ struct ServiceDriver: ChainDriver {
   ) throws(CNIError) {
     guard let address = backEnd.address, let device = backEnd.device else { return }
     let isHosts = try convertingErrors { () throws(KernelError) -> Bool in
-      guard try kernel.addresses(of: device, on: .host).contains(where: { $0.address == address }) else { return false }
+      guard try kernel.isHostAddress(address) else { return false }
       let earlier = try kernel.filter.ruleSet(of: owner, .services)?.backEnds ?? []
       guard !earlier.contains(where: { $0.address == address && $0.device == device }) else { return false }
       return try !kernel.filter.needsVirtualAddress(address, on: device, except: [owner])

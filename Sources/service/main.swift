@@ -1,9 +1,12 @@
 import HostFilter
+import Linux
 import NetTypes
 import Netlink
 import PluginKit
 
 runPlugin(
   ChainedPlugin(ServiceDriver()) { () throws(KernelError) in
-    try LiveKernel.open(containerNamespace: nil, filter: HostFilter())
+    // ADD replaces rules too.
+    LateClosing.begin()
+    return try LiveKernel.open(containerNamespace: nil, filter: HostFilter())
   })
