@@ -1,9 +1,12 @@
+import CNI
+import EtcdClient
 import HostFilter
 import NetTypes
 import Netlink
 import PluginKit
 
 runPlugin(
-  ChainedPlugin(ServiceDriver()) { () throws(KernelError) in
-    try LiveKernel.open(containerNamespace: nil, filter: HostFilter())
-  })
+  ServicePlugin(
+    connect: { (config) throws(CNIError) in EtcdClient(config) },
+    on: { () throws(KernelError) in try LiveKernel.open(containerNamespace: nil, filter: HostFilter()) }),
+  libraries: LibraryUse(texts: ["etcd"]) { false })
