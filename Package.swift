@@ -51,7 +51,9 @@ let package = Package(
     library("Kernel", ["CNI", "NetTypes", "PacketFilter"]),
     library("Etcd", ["CNI"]),
     library("IPAM", ["CNI", "Etcd", "Kernel", "Linux", "NetTypes", "PluginKit"]),
-    library("Names", ["CNI", "Etcd", "Kernel", "Linux", "NetTypes"]),
+    library("EtcdRecords", ["CNI", "Etcd", "Linux", "NetTypes"]),
+    library("Services", ["CNI", "Etcd", "EtcdRecords", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
+    library("Names", ["CNI", "Etcd", "EtcdRecords", "Kernel", "Linux", "NetTypes"]),
     library("Overlay", ["CNI", "Etcd", "Kernel", "Linux", "NetTypes", "PacketFilter", "PluginKit"]),
     library("PluginKit", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
@@ -67,7 +69,7 @@ let package = Package(
     plugin("bridge", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter"] + packetFilter),
     plugin(
       "dns-hosts",
-      ["CNI", "Etcd", "EtcdClient", "Kernel", "Names", "NetTypes", "PacketFilter", "PluginKit"]
+      ["CNI", "Etcd", "EtcdClient", "EtcdRecords", "Kernel", "Names", "NetTypes", "PacketFilter", "PluginKit"]
         + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "Netlink", "PluginKit"]),
@@ -75,7 +77,13 @@ let package = Package(
       "ipam-etcd",
       ["CNI", "Etcd", "EtcdClient", "IPAM", "NetTypes", "PluginKit"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
-    plugin("service", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+    plugin(
+      "service",
+      [
+        "CNI", "Etcd", "EtcdClient", "EtcdRecords", "Kernel", "Linux", "NetTypes", "PacketFilter", "PluginKit",
+        "Services",
+      ]
+        + packetFilter),
     plugin("macvlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink", "Nftables"]),
     plugin("ipvlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink", "Nftables"]),
     plugin("vlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
@@ -95,8 +103,9 @@ let package = Package(
     .executableTarget(
       name: "cnictl",
       dependencies: [
-        "CNI", "CNIRuntime", "Etcd", "EtcdClient", "HostFilter", "IPAM", "Kernel", "Linux", "Names", "NetTypes",
-        "Netlink", "Nftables", "Overlay", "PacketFilter", "PluginKit", "YAML",
+        "CNI", "CNIRuntime", "Etcd", "EtcdClient", "EtcdRecords", "HostFilter", "IPAM", "Kernel", "Linux", "Names",
+        "NetTypes",
+        "Netlink", "Nftables", "Overlay", "PacketFilter", "PluginKit", "Services", "YAML",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -159,7 +168,11 @@ let package = Package(
     tests(
       "PortmapTests", ["portmap", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests(
-      "ServiceTests", ["service", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+      "ServiceTests",
+      [
+        "BaseSupport", "service", "CNI", "Etcd", "EtcdRecords", "EtcdSupport", "Kernel", "NetTypes", "PacketFilter",
+        "PluginKit", "Services", "TestSupport",
+      ]),
     tests("NftablesTests", ["Nftables", "CNI", "Netfilter", "NetTypes", "Kernel", "PacketFilter"]),
     .testTarget(
       name: "NftablesKernelTests",
@@ -207,7 +220,8 @@ let package = Package(
       "CnictlTests",
       [
         "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-etcd", "ipam-host-local", "ipvlan",
-        "macvlan", "none", "overlay-vxlan", "portmap", "ptp", "service", "tuning", "vlan", "CNI", "CNIRuntime", "IPAM", "Linux",
+        "macvlan", "none", "overlay-vxlan", "portmap", "ptp", "service", "tuning", "vlan", "CNI", "CNIRuntime",
+        "EtcdRecords", "IPAM", "Linux", "Services",
         "Names", "NetTypes", "Overlay", "PluginKit",
       ]),
     tests(
@@ -219,12 +233,13 @@ let package = Package(
     tests("EtcdIPAMClusterTests", ["BaseSupport", "CNI", "EtcdSupport", "LabSupport"]),
     tests("NamesTests", ["Names", "CNI", "NetTypes"]),
     tests(
-      "NameEtcdTests", ["BaseSupport", "Names", "CNI", "Etcd", "EtcdSupport", "Kernel", "NetTypes"]),
+      "NameEtcdTests", ["BaseSupport", "Names", "CNI", "Etcd", "EtcdRecords", "EtcdSupport", "Kernel", "NetTypes"]),
     tests("NameDiskTests", ["BaseSupport", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
     tests(
       "DNSHostsTests",
       [
-        "BaseSupport", "dns-hosts", "CNI", "Etcd", "EtcdSupport", "Kernel", "Names", "NetTypes", "PacketFilter",
+        "BaseSupport", "dns-hosts", "CNI", "Etcd", "EtcdRecords", "EtcdSupport", "Kernel", "Names", "NetTypes",
+        "PacketFilter",
         "PluginKit",
       ]),
     .testTarget(

@@ -1,4 +1,5 @@
 public import CNI
+public import NetTypes
 
 /// A name that only one container uses for another one of its network: `--link=CONTAINER:ALIAS`.
 public struct LinkAlias: Equatable, Sendable {

@@ -1,4 +1,5 @@
 public import CNI
+import NetTypes
 
 /// The file or directory from which a name server on this host reads the names of a network's attachments.
 public enum NameServerTarget: Hashable, Sendable {

@@ -1,8 +1,9 @@
 public import CNI
+public import EtcdRecords
 public import NetTypes
 
 /// An attachment on another host, as the hosts of its network share it through etcd.
-public struct RemoteMember: Hashable, Sendable {
+public struct RemoteMember: SharedRecord, Hashable {
   public var owner: AttachmentID
   /// The name of its host (`etcd.node`).
   public var node: HostName
@@ -43,18 +44,5 @@ extension RemoteMember {
 
   public var json: JSONValue {
     .record(["node": .text(node), "ips": .texts(addresses), "names": .texts(names)])
-  }
-}
-
-extension AttachmentID {
-  /// `CONTAINER:INTERFACE`; neither can contain a `:`.
-  public var attachment: String { "\(container):\(interface)" }
-
-  /// Parses `CONTAINER:INTERFACE`; `nil` for any other text.
-  public init?(attachment: some StringProtocol, on network: NetworkName) {
-    guard let colon = attachment.firstIndex(of: ":"), let container = ContainerID(String(attachment[..<colon])),
-      let interface = InterfaceName(String(attachment[attachment.index(after: colon)...]))
-    else { return nil }
-    self.init(network: network, container: container, interface: interface)
   }
 }

@@ -15,6 +15,8 @@ extension StatePaths {
   public static let leaseIndex = "\(run)/ipam"
   /// The locks of overlay networks.
   public static let overlayLocks = "\(run)/overlay"
+  /// The etcd leases and locks of networks whose hosts share services.
+  public static let services = "\(run)/services"
   /// The backups of `tuning`; the reference's directory.
   public static let tuningBackups = "/run/cni/tuning"
   /// The attachments of `dns-hosts`.

@@ -81,7 +81,7 @@ enum ServiceChains {
 extension NftablesPlan {
   mutating func balance(_ backEnd: BackEnd, _ owner: ElementOwner) {
     let chain = ServiceChains.chain(of: backEnd), sets = FamilySets(backEnd.family)
-    let back = SharedChain(back: backEnd.subnet.network)
+    let back = SharedChain(backFrom: backEnd)
     let vip = backEnd.address.flatMap { address in
       backEnd.device.map { ServiceChains.virtualAddress(address, on: $0) }
     }
@@ -98,9 +98,16 @@ extension NftablesPlan {
 }
 
 extension SharedChain {
-  /// Masquerades connections from the back-end's own subnet and from the host.
-  fileprivate init(back subnet: IPPrefix) {
-    let rules: [NftRule] = [[.prefix(.source, subnet), .masquerade()], [.localSource, .masquerade()]]
+  /// Masquerades the connections whose replies would not return through this host.
+  ///
+  /// Those are connections from the host and from the back-end's own subnet; if it is on another host, all except those
+  /// from this host's subnet.
+  fileprivate init(backFrom backEnd: BackEnd) {
+    let subnet = backEnd.subnet.network
+    let rules: [NftRule] =
+      backEnd.isFar
+      ? [[.localSource, .masquerade()], [.prefix(.source, subnet), .returnToCaller], [.masquerade()]]
+      : [[.prefix(.source, subnet), .masquerade()], [.localSource, .masquerade()]]
     self.init(name: NftablesPlan.chainName("back_", rules), rules: rules)
   }
 }

@@ -31,9 +31,13 @@ public struct BackEnd: Equatable, Sendable {
   /// Its share of the connections, beside the weights of the others: 1 to 100; 0: it takes none.
   public var weight: Int
   /// The container's subnet, whose connections to the service are masqueraded, so that replies return through the host.
+  ///
+  /// For a back-end on another host: this host's subnet, whose connections are those that are not masqueraded.
   public var subnet: IPPrefix
   /// The host's link that has the virtual address for this rule; `nil`: the host has it itself, or it is not wanted.
   public var device: InterfaceName?
+  /// Whether the container is on another host.
+  public var isFar = false
 
   public init(
     of service: String, _ address: IPAddress?, _ transport: TransportProtocol, _ port: UInt16, _ scheduler: Scheduler,
@@ -62,12 +66,12 @@ extension BackEnd: CustomStringConvertible {
 }
 
 extension BackEnd: JSONReadable {
-  var json: JSONValue {
+  public var json: JSONValue {
     .record([
       "service": .string(service), "address": .text(address), "protocol": .text(transport), "port": .number(port),
       "scheduler": .text(scheduler), "target": .text(target), "targetPort": .number(targetPort),
       "weight": .number(weight), "subnet": .text(subnet),
-      "device": .text(device),
+      "device": .text(device), "far": .flag(isFar),
     ])
   }
 
@@ -81,5 +85,6 @@ extension BackEnd: JSONReadable {
       try json.required("targetPort").portNumber(), in: try json.required("subnet").parsed(),
       weight: try weight.integer())
     device = try json.parsed("device")
+    isFar = try json.flag("far") ?? false
   }
 }

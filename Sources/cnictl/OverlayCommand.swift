@@ -46,6 +46,7 @@ extension OverlayCommand {
         var rows: [JSONValue] = []
         let contents = try common.load()
         do throws(CNIError) { try refreshNames(of: contents, named: networks) } catch { errors.append(error) }
+        do throws(CNIError) { try refreshServices(of: contents, named: networks) } catch { errors.append(error) }
         for network in try OverlayNetwork.all(in: contents, named: networks) {
           do throws(CNIError) {
             let count = try host.sync(network)

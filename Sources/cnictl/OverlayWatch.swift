@@ -70,6 +70,7 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
       }
       let directory = common.networks, names = chosen
       attempt("names") { () throws(CNIError) in try refreshNames(of: directory.load(), named: names) }
+      attempt("services") { () throws(CNIError) in try refreshServices(of: directory.load(), named: names) }
       let share = max(1, seconds / max(1, clusters.count))
       for index in clusters.indices {
         var cluster = clusters[index]

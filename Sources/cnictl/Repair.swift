@@ -15,7 +15,7 @@ struct Repair: ParsableCommand {
       For use after a reload of firewalld, iptables -F or nft flush ruleset: adds every missing rule of containers that \
       are still attached. Skips containers whose namespace is gone; gc removes those. Without arguments in every network. \
       Also restores policy rules in the network namespaces of macvlan and ipvlan containers, and the entries for the \
-      peers of overlay-vxlan networks with a list of peers.
+      peers of overlay-vxlan networks with a list of peers, and the back-ends on other hosts of services that hosts share.
 
       With --dns instead: rewrites the resolv.conf of each container of dns-hosts that is derived from the host's, if \
       the host's has changed. A file that was edited is kept and reported. Restarts the dnsmasq that dnsname runs for \
@@ -46,6 +46,7 @@ struct Repair: ParsableCommand {
       if names { return try publishNames() }
       try repairRules()
       try syncPeers()
+      try refreshServices(of: common.load(), named: networks)
     }
   }
 

@@ -2,6 +2,7 @@ import CNI
 import CNIRuntime
 import Etcd
 import EtcdClient
+import EtcdRecords
 import Names
 
 /// Updates names that hosts share: publishes this host's again if their lease has ended, and gives the other hosts' to the

@@ -1,5 +1,6 @@
 import CNI
 import Etcd
+import EtcdRecords
 import Names
 import NetTypes
 import PacketFilter

@@ -1,4 +1,5 @@
 import CNI
+import EtcdRecords
 import Names
 import NetTypes
 import PluginKit
@@ -26,7 +27,7 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   /// The name server that answers for the names too; `nil` for a network without one.
   var server: ServerConfig?
   /// How the network's hosts share names; `nil` if they do not.
-  var etcd: EtcdNamesConfig?
+  var etcd: SharingConfig?
   /// The plugin to delegate to, for runtimes without plugin chains; `nil` in a chain.
   var nestedPlugin: NestedPlugin?
 

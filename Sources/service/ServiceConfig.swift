@@ -1,4 +1,5 @@
 import CNI
+import EtcdRecords
 import NetTypes
 import PacketFilter
 import PluginKit
@@ -12,6 +13,8 @@ struct ServiceConfig: ChainConfig {
   let scheduler: BackEnd.Scheduler?
   let weight: Int?
   let published: [HostPort]?
+  /// How the network's hosts share back-ends; `nil` if they do not.
+  var etcd: SharingConfig?
 
   init(_ json: JSONReader) throws(CNIError) {
     nestedPlugin = try NestedPlugin(in: json)
@@ -24,13 +27,14 @@ struct ServiceConfig: ChainConfig {
     scheduler = try json.parsed("scheduler")
     weight = try json.integer("weight")
     published = try json.objects("publish")
+    etcd = try json.object("etcd")
   }
 
-  /// A configuration for DEL with only the delegate; `nil` if that cannot be read.
+  /// A configuration for DEL with only the keys that can be read: etcd and the delegate.
   static func partialConfig(_ json: JSONReader) -> ServiceConfig? {
-    guard let nestedPlugin = try? NestedPlugin(in: json) else { return nil }
     var config = try? ServiceConfig(JSONReader(.object([:])))
-    config?.nestedPlugin = nestedPlugin
+    config?.nestedPlugin = try? NestedPlugin(in: json)
+    config?.etcd = try? json.object("etcd")
     return config
   }
 }

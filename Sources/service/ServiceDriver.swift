@@ -3,6 +3,7 @@ import Kernel
 import NetTypes
 import PacketFilter
 import PluginKit
+import Services
 
 /// Makes the container a back-end of a service, which has a virtual address.
 struct ServiceDriver: ChainDriver {
@@ -98,17 +99,34 @@ struct ServiceDriver: ChainDriver {
     of owner: AttachmentID, _ config: ServiceConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     try kernel.filter.lock()
-    let backEnds = try kernel.filter.ruleSet(of: owner, .services)?.backEnds ?? []
-    return [.removeRules(owner, .services, everywhere: true)] + (try leftovers(backEnds, of: [owner], on: &kernel))
+    var backEnds = try kernel.filter.ruleSet(of: owner, .services)?.backEnds ?? []
+    var changes: [Change] = [.removeRules(owner, .services, everywhere: true)]
+    if let far = try farBackEndsToRemove(with: owner, on: &kernel) {
+      changes.append(.removeRules(far.owner, .services, everywhere: false))
+      backEnds += far.backEnds
+    }
+    return changes + (try leftovers(backEnds, of: [owner], on: &kernel))
   }
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: ServiceConfig, valid: Set<AttachmentID>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     try kernel.filter.lock()
+    // Those of other hosts stay as long as a container of this host is on the network.
+    let valid = valid.isEmpty ? valid : valid.union([.farBackEnds(of: network)])
     let gone = try kernel.filter.ruleSets(of: network, except: valid).filter { $0.role == .services }
     return [.removeStaleRules(network, .services, valid: valid, everywhere: true)]
       + (try leftovers(gone.flatMap { $0.backEnds }, of: Set(gone.map { $0.owner }), on: &kernel))
+  }
+
+  /// The rules for back-ends of other hosts, if this is the last container here.
+  private func farBackEndsToRemove<K: Kernel & ~Copyable>(
+    with owner: AttachmentID, on kernel: inout K
+  ) throws(KernelError) -> RuleSet? {
+    let farOwner = AttachmentID.farBackEnds(of: owner.network)
+    guard let far = try kernel.filter.ruleSet(of: farOwner, .services) else { return nil }
+    let others = try kernel.filter.ruleSets(of: owner.network, except: [owner, farOwner])
+    return others.contains { $0.role == .services } ? nil : far
   }
 
   /// What to remove after the rules: addresses that no other back-end needs, and conntrack entries of UDP connections.
@@ -141,21 +159,10 @@ extension ServiceSettings {
   }
 }
 
-extension RuleSet {
-  fileprivate var backEnds: [BackEnd] {
-    rules.compactMap { if case .balance(let backEnd) = $0 { backEnd } else { nil } }
-  }
-}
-
 extension BackEnd {
   /// `nil` at a virtual address.
   fileprivate var publishedPort: PublishedPort? {
     address == nil ? PublishedPort(transport, hostPort: port, to: target, targetPort) : nil
-  }
-
-  /// UDP has no end of a connection, so an entry would lead to a back-end that is gone.
-  fileprivate var trackedConnections: ConntrackFilter {
-    ConntrackFilter(.udp, family, to: address, port, at: target)
   }
 }
 

@@ -1,3 +1,5 @@
+import CNI
+import EtcdClient
 import HostFilter
 import Linux
 import NetTypes
@@ -5,8 +7,11 @@ import Netlink
 import PluginKit
 
 runPlugin(
-  ChainedPlugin(ServiceDriver()) { () throws(KernelError) in
-    // ADD replaces rules too.
-    LateClosing.begin()
-    return try LiveKernel.open(containerNamespace: nil, filter: HostFilter())
-  })
+  ServicePlugin(
+    connect: { (config) throws(CNIError) in EtcdClient(config) },
+    on: { () throws(KernelError) in
+      // ADD replaces rules too.
+      LateClosing.begin()
+      return try LiveKernel.open(containerNamespace: nil, filter: HostFilter())
+    }),
+  libraries: LibraryUse(texts: ["etcd"]) { false })

@@ -1,9 +1,11 @@
 import CNI
+import EtcdRecords
 import IPAM
 import Names
 import NetTypes
 import Overlay
 import PluginKit
+import Services
 import Synchronization
 import Testing
 
@@ -38,7 +40,12 @@ import Testing
     "firewall": ({ _ = try FirewallConfig($0) }, ["{\(policy)}"]),
     "service": (
       { _ = try ServiceConfig($0) },
-      [#"{"ports":[{"port":80}],"publish":[{"hostPort":80}],"delegate":{"type":"bridge"}}"#]
+      [
+        #"""
+        {"ports":[{"port":80}],"publish":[{"hostPort":80}],"delegate":{"type":"bridge"},
+         "etcd":{"endpoints":"http://10.0.0.1:2379"}}
+        """#
+      ]
     ),
     "dns-hosts": ({ _ = try DNSHostsConfig($0) }, servers),
     "dnsname": ({ _ = try DNSHostsConfig($0) }, servers + [#"{"hosts":true}"#]),
@@ -138,8 +145,9 @@ import Testing
     ("bridge", "bridge", BridgeSettings.defaultBridge?.description ?? ""),
     ("overlay-vxlan controlPlane", "prefix", EtcdPlaneConfig.defaultPrefix),
     ("overlay-vxlan controlPlane", "leaseTTL", "\(EtcdPlaneConfig.defaultLeaseSeconds)"),
-    ("dns-hosts etcd", "prefix", EtcdNamesConfig.defaultPrefix),
-    ("dns-hosts etcd", "leaseTTL", "\(EtcdNamesConfig.defaultLeaseSeconds)"),
+    ("dns-hosts etcd", "prefix", SharedNames.defaultPrefix),
+    ("dns-hosts etcd", "leaseTTL", "\(SharingConfig.defaultLeaseSeconds)"),
+    ("service etcd", "prefix", SharedServices.defaultPrefix),
   ])
   func `the default in the table equals the default in the code`(place: String, key: String, value: String) throws {
     let words = place.split(separator: " ").map(String.init)

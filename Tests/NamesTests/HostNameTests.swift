@@ -1,5 +1,6 @@
 import CNI
 import Names
+import NetTypes
 import Testing
 
 struct HostNameTests {

@@ -75,16 +75,8 @@ extension KeyTable {
         "delegate", .object, "For runtimes without chains: the plugin to run first."),
     ])
 
-  private static let etcd =
-    Key.etcdCluster.map { $0.isEndpoints ? $0.with(default: Key.required) : $0 } + [
-      Key(
-        "prefix", .string, default: "`/swift-cni/names`",
-        "Where the names are: `PREFIX/NETWORK/CONTAINER:INTERFACE` is `{\"node\", \"ips\", \"names\"}`."),
-      Key("node", .string, default: "the kernel's host name", "This host's name; no other host may have it."),
-      Key(
-        "leaseTTL", .int, in: KeyRange.leaseSeconds, default: "86400",
-        "How many seconds a host's names stay after its last renewal."),
-    ]
+  private static let etcd = Key.shared(
+    "names", below: "/swift-cni/names", "`PREFIX/NETWORK/CONTAINER:INTERFACE` is `{\"node\", \"ips\", \"names\"}`.")
 
   static let dnsHosts = KeyTable(
     "dns-hosts", "Containers of a network find each other by name.", capabilities: ["ips", "aliases", "dns"],

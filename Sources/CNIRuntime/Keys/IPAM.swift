@@ -65,6 +65,17 @@ extension Key {
 }
 
 extension Key {
+  /// The keys of what the hosts of a network share through etcd.
+  static func shared(_ things: String, below prefix: String, _ form: String) -> [Key] {
+    etcdCluster.map { $0.isEndpoints ? $0.with(default: Key.required) : $0 } + [
+      Key("prefix", .string, default: "`\(prefix)`", "Where the \(things) are: \(form)"),
+      Key("node", .string, default: "the kernel's host name", "This host's name; no other host may have it."),
+      Key(
+        "leaseTTL", .int, in: KeyRange.leaseSeconds, default: "86400",
+        "How many seconds a host's \(things) stay after its last renewal."),
+    ]
+  }
+
   /// Whether it has the addresses of etcd.
   var isEndpoints: Bool { name == "endpoints" }
 }

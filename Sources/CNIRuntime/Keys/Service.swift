@@ -31,6 +31,13 @@ extension KeyTable {
             Key("port", .int, in: KeyRange.port, default: "the only one", "The service's port that it stands for."),
             transport(default: "the port's"),
           ])), "The service at ports of the host."),
+      Key(
+        "etcd",
+        .members(
+          Key.shared(
+            "back-ends", below: "/swift-cni",
+            "`PREFIX/services/NETWORK/CONTAINER:INTERFACE` is `{\"node\", \"backEnds\"}`.")),
+        "Shares the service with the network's other hosts."),
       Key("delegate", .object, "For runtimes without chains: the plugin to run first."),
     ])
 

@@ -1,4 +1,5 @@
 import CNI
+import EtcdRecords
 import Linux
 import NetTypes
 

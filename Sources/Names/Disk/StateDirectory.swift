@@ -1,4 +1,5 @@
 public import CNI
+import EtcdRecords
 import Glibc
 import Linux
 public import NetTypes

@@ -1,5 +1,6 @@
 public import CNI
 public import Etcd
+public import EtcdRecords
 import NetTypes
 
 /// A network whose hosts share names through etcd, as its configuration list describes it.
@@ -7,7 +8,7 @@ import NetTypes
 /// ADD updates this host's files; between ADDs `cnictl overlay sync` or `cnictl repair --names` has to do it.
 public struct RemoteNames: Equatable, Sendable {
   public let network: NetworkName
-  public let config: EtcdNamesConfig
+  public let config: SharingConfig
   private let stateDir: String
 
   /// Reads the plugin's configuration; `nil` for a plugin that shares no names.
@@ -19,15 +20,12 @@ public struct RemoteNames: Equatable, Sendable {
   public init?(of network: NetworkName, plugin: JSONValue) throws(CNIError) {
     let json = JSONReader(plugin)
     guard try ["dns-hosts", "dnsname"].contains(json.text("type")),
-      let config: EtcdNamesConfig = try json.object("etcd")
+      let config: SharingConfig = try json.object("etcd")
     else { return nil }
     self.network = network
     self.config = config
     stateDir = try json.nonEmptyText("stateDir") ?? StatePaths.dnsHosts
   }
-
-  /// The keys to watch for changes by other hosts.
-  public var keys: EtcdKeys { .prefixed(config.keyPrefix(network)) }
 
   /// Renews this host's etcd lease, and updates etcd and this host's files.
   ///

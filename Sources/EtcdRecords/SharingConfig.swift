@@ -1,28 +1,29 @@
 public import CNI
 public import Etcd
 import Linux
-import NetTypes
+public import NetTypes
 
-/// The key `etcd` of `dns-hosts`: how the hosts of a network share the names of their containers.
-public struct EtcdNamesConfig: Equatable, Sendable {
+/// The key `etcd` of a plugin that shares records of attachments with the network's other hosts.
+public struct SharingConfig: Equatable, Sendable {
   public var etcd: EtcdConfig
-  /// The prefix of the keys, by default `/swift-cni/names`; `/NETWORK/CONTAINER:INTERFACE` is appended.
-  public var prefix: String
+  /// The prefix of the keys; `nil`: the plugin's default.
+  public var prefix: String?
   /// The unique name of this host; `nil` for the kernel's hostname.
   public var node: HostName?
-  /// The TTL of this host's etcd lease, in seconds: its names disappear if the lease is not renewed in that time.
+  /// The TTL of this host's etcd lease, in seconds: its records disappear if the lease is not renewed in that time.
   public var leaseSeconds: Int
 
-  public static let defaultPrefix = "/swift-cni/names"
   public static let defaultLeaseSeconds = 86400
 }
 
-extension EtcdNamesConfig: JSONReadable {
+extension SharingConfig: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) {
     etcd = try EtcdConfig(json)
-    prefix = try json.nonEmptyText("prefix") ?? Self.defaultPrefix
-    guard prefix.hasPrefix("/") else { throw try json.required("prefix").refusal("an absolute path") }
-    while prefix.hasSuffix("/") { prefix.removeLast() }
+    if var given = try json.nonEmptyText("prefix") {
+      guard given.hasPrefix("/") else { throw try json.required("prefix").refusal("an absolute path") }
+      while given.hasSuffix("/") { given.removeLast() }
+      prefix = given
+    }
     node = try json.parsed("node")
     leaseSeconds = try json.integer("leaseTTL") ?? Self.defaultLeaseSeconds
     guard KeyRange.leaseSeconds.contains(leaseSeconds) else {
@@ -30,13 +31,10 @@ extension EtcdNamesConfig: JSONReadable {
     }
   }
 
-  /// The prefix of all keys of a network.
-  func keyPrefix(_ network: NetworkName) -> String { "\(prefix)/\(network)/" }
-
   /// The name of this host: the key `node`, else the kernel's hostname.
   ///
   /// - Throws: code 7 if the key is missing and the hostname is empty, not valid or not unique, such as `localhost`.
-  func thisNode() throws(CNIError) -> HostName {
+  public func thisNode() throws(CNIError) -> HostName {
     if let node { return node }
     let path = "/proc/sys/kernel/hostname"
     var text = ""

@@ -1,5 +1,3 @@
-public import NetTypes
-
 /// A name for a hosts file: RFC 1123 labels separated by dots; `_` is allowed too, because network names contain it.
 ///
 /// Comparison ignores case (RFC 1035, section 2.3.3); the text keeps its case.

@@ -1,0 +1,56 @@
+import CNI
+public import Kernel
+import NetTypes
+public import PacketFilter
+
+/// The back-ends of other hosts, as this host's rules have them.
+struct FarBackEnds {
+  private(set) var backEnds: [BackEnd] = []
+  private let subnets: [IPPrefix]
+  private let localTargets: Set<IPAddress>
+  /// The back-end that each front was first seen with.
+  private var fronts: [ServiceFront: BackEnd]
+  private var seen: Set<String> = []
+
+  /// - Parameters:
+  ///   - local: the back-ends of this host, which take precedence.
+  ///   - records: the records of other hosts.
+  ///   - warn: called with what was left out and why.
+  init(beside local: [BackEnd], _ records: [BackEndRecord], warn: (String) -> Void) {
+    subnets = IPFamily.allCases.compactMap { family in local.first { $0.family == family }?.subnet.network }
+    localTargets = Set(local.map { $0.target })
+    fronts = local.reduce(into: [:]) { $0[$1.front] = $0[$1.front] ?? $1 }
+    for record in records {
+      for backEnd in record.backEnds {
+        if let reason = add(backEnd) { warn("etcd: back-end \(backEnd) on host \(record.node) is left out: \(reason)") }
+      }
+    }
+  }
+
+  /// - Returns: why the back-end was left out, if that is an error.
+  private mutating func add(_ backEnd: BackEnd) -> String? {
+    // Without a subnet no container of this host has the family. A target of this host has moved there, or away from it.
+    guard let subnet = subnets.first(where: { $0.family == backEnd.family }), !localTargets.contains(backEnd.target)
+    else { return nil }
+    guard !subnet.overlaps(backEnd.subnet) else { return "its subnet is this host's too" }
+    let first = fronts[backEnd.front] ?? backEnd
+    guard first.service == backEnd.service, first.scheduler == backEnd.scheduler else {
+      return "service \"\(first.service)\" with the scheduler \(first.scheduler) has this address and port"
+    }
+    fronts[backEnd.front] = first
+    var far = backEnd
+    far.subnet = subnet
+    far.device = nil
+    far.isFar = true
+    // Two records of the same address: the container of one of them is gone.
+    if seen.insert(far.description).inserted { backEnds.append(far) }
+    return nil
+  }
+}
+
+extension BackEnd {
+  /// The conntrack entries of its connections; those of UDP have no end, so they would lead to a back-end that is gone.
+  public var trackedConnections: ConntrackFilter {
+    ConntrackFilter(transport, family, to: address, port, at: target)
+  }
+}

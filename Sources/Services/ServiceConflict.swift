@@ -1,0 +1,67 @@
+import CNI
+import NetTypes
+import PacketFilter
+
+extension BackEndRecord {
+  /// Why this attachment cannot be a back-end beside one of another host; `nil` if it can.
+  func conflict(with other: BackEndRecord) -> CNIError? {
+    if let own = service, let theirs = other.service, own.name == theirs.name, own != theirs {
+      return CNIError(
+        .tryAgainLater, "service \"\(own.name)\": \(theirs) on host \(other.node): want the same here, not \(own)")
+    }
+    for backEnd in backEnds {
+      guard let taken = other.backEnds.first(where: { $0.front == backEnd.front && $0.service != backEnd.service })
+      else { continue }
+      return CNIError(
+        .tryAgainLater,
+        "service \"\(backEnd.service)\": \(backEnd.front) is that of service \"\(taken.service)\" on host \(other.node)"
+      )
+    }
+    for backEnd in backEnds {
+      guard let shared = other.backEnds.first(where: { $0.subnet.overlaps(backEnd.subnet) }) else { continue }
+      return CNIError(
+        .invalidNetworkConfig,
+        "key \"etcd\": subnet \(backEnd.subnet) of this host and \(shared.subnet) of host \(other.node): want a subnet for each host, else replies from other hosts' containers bypass this host"
+      )
+    }
+    return nil
+  }
+
+  private var service: Service? { backEnds.first.map { Service($0.service, of: backEnds) } }
+}
+
+/// What is the same for all back-ends of a service.
+private struct Service: Equatable, CustomStringConvertible {
+  var name: String
+  var addresses: [IPAddress]
+  var ports: [String]
+  var scheduler: BackEnd.Scheduler?
+
+  init(_ name: String, of backEnds: [BackEnd]) {
+    self.name = name
+    let own = backEnds.filter { $0.address != nil }
+    addresses = Set(own.compactMap { $0.address }).sorted()
+    ports = Set(own.map { "\($0.port)/\($0.transport)" }).sorted()
+    scheduler = own.first?.scheduler
+  }
+
+  var description: String {
+    let addresses = addresses.map { $0.description }.joined(separator: " ")
+    return "vip \(addresses), ports \(ports.joined(separator: " ")), scheduler \(scheduler ?? .random)"
+  }
+}
+
+/// What clients connect to.
+struct ServiceFront: Hashable, CustomStringConvertible {
+  /// `nil`: all addresses of the host.
+  var address: IPAddress?
+  var family: IPFamily
+  var transport: TransportProtocol
+  var port: UInt16
+
+  var description: String { "\(address?.withPort(port) ?? "host port \(port)")/\(transport)" }
+}
+
+extension BackEnd {
+  var front: ServiceFront { ServiceFront(address: address, family: family, transport: transport, port: port) }
+}
