@@ -11,5 +11,8 @@ public struct Label: TextCodable, Comparable {
 
   public init(key: String, value: String) { description = "\(key)=\(value)" }
 
+  public var key: String { String(description.prefix { $0 != "=" }) }
+  public var value: String { String(description.drop { $0 != "=" }.dropFirst()) }
+
   public static func < (left: Self, right: Self) -> Bool { left.description < right.description }
 }

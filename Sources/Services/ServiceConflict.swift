@@ -5,7 +5,8 @@ import PacketFilter
 extension BackEndRecord {
   /// Why this attachment cannot be a back-end beside one of another host; `nil` if it can.
   func conflict(with other: BackEndRecord) -> CNIError? {
-    if let own = service, let theirs = other.service, own.name == theirs.name, own != theirs {
+    for own in services {
+      guard let theirs = other.services.first(where: { $0.name == own.name }), own != theirs else { continue }
       return CNIError(
         .tryAgainLater, "service \"\(own.name)\": \(theirs) on host \(other.node): want the same here, not \(own)")
     }
@@ -27,7 +28,9 @@ extension BackEndRecord {
     return nil
   }
 
-  private var service: Service? { backEnds.first.map { Service($0.service, of: backEnds) } }
+  private var services: [Service] {
+    Set(backEnds.map { $0.service }).sorted().map { name in Service(name, of: backEnds.filter { $0.service == name }) }
+  }
 }
 
 /// What is the same for all back-ends of a service.

@@ -15,6 +15,9 @@ struct ServiceConfig: ChainConfig {
   let published: [HostPort]?
   /// How the network's hosts share back-ends; `nil` if they do not.
   var etcd: SharingConfig?
+  let vipRanges: [IPPrefix]?
+  /// The ports that Mesos maps, by container port.
+  let mesosPorts: [ServicePort]
 
   init(_ json: JSONReader) throws(CNIError) {
     nestedPlugin = try NestedPlugin(in: json)
@@ -28,6 +31,10 @@ struct ServiceConfig: ChainConfig {
     weight = try json.integer("weight")
     published = try json.objects("publish")
     etcd = try json.object("etcd")
+    vipRanges = try json.parsedList("vipRange")
+    let mesos = json["args"]?["org.apache.mesos"]?["network_info"]
+    mesosPorts =
+      try mesos?.list("port_mappings") { (mapping) throws(CNIError) in try ServicePort(mesos: mapping) } ?? []
   }
 
   /// A configuration for DEL with only the keys that can be read: etcd and the delegate.
@@ -44,6 +51,22 @@ struct ServicePort: JSONReadable, Equatable, Sendable {
   var port: UInt16
   var target: UInt16
   var transport: TransportProtocol
+
+  init(_ port: UInt16) {
+    self.port = port
+    target = port
+    transport = .tcp
+  }
+
+  /// A port mapping of Mesos, of whose protocols the first one counts.
+  fileprivate init(mesos json: JSONReader) throws(CNIError) {
+    self.init(try (json["container_port"] ?? json.required("containerPort")).portNumber())
+    guard let given = try json.text("protocol")?.split(separator: ",").first else { return }
+    guard let transport = TransportProtocol(given.filter { $0 != " " }) else {
+      throw try json.required("protocol").refusal(TransportProtocol.expectedForm)
+    }
+    self.transport = transport
+  }
 
   init(_ json: JSONReader) throws(CNIError) {
     port = try json.required("port").portNumber()

@@ -9,17 +9,18 @@ import Services
 struct ServiceDriver: ChainDriver {
   static var name: String { "service" }
 
-  func settings(_ call: Call<ServiceConfig>) throws(CNIError) -> ServiceSettings { try ServiceSettings(call.config) }
+  func settings(_ call: Call<ServiceConfig>) throws(CNIError) -> [ServiceSettings] { try ServiceSettings.all(call) }
 
   func plan<K: Kernel & ~Copyable>(
-    _ settings: ServiceSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
+    _ services: [ServiceSettings], owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan {
+    guard !services.isEmpty else { return ChainPlan([], result: previous) }
     // Until the end: the rule of a service names all of its back-ends.
     try convertingErrors { () throws(KernelError) in
       _ = try kernel.filter.backend(.nftables)
       try kernel.filter.lock()
     }
-    var backEnds = try backEnds(settings, owner, previous, on: &kernel)
+    var backEnds = try backEnds(services, owner, previous, on: &kernel)
     var ports = backEnds.compactMap { $0.publishedPort }
     try PortConflicts(owner: owner, isForService: true).check(&ports, on: &kernel)
     for index in backEnds.indices { try claimDevice(&backEnds[index], owner, on: &kernel) }
@@ -41,26 +42,28 @@ struct ServiceDriver: ChainDriver {
 
   /// One back-end for each virtual address or published port of a family that the container has.
   private func backEnds<K: Kernel & ~Copyable>(
-    _ settings: ServiceSettings, _ owner: AttachmentID, _ previous: AddResult, on kernel: inout K
+    _ services: [ServiceSettings], _ owner: AttachmentID, _ previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [BackEnd] {
     // Any link answers ARP for an address of the host, but only the link that has it answers neighbour discovery. An IPv4
     // address of the subnet would keep plugins from using the bridge.
     guard let loopback = InterfaceName("lo") else { return [] }
     var addresses = ContainerAddresses(of: owner.interface, in: previous)
     var backEnds: [BackEnd] = []
-    for vip in settings.vips {
-      let prefix = try addresses.prefix(vip.family, for: "a back-end of \(vip)", configKey: "vip")
-      let device = vip.family == .v4 ? loopback : try addresses.link(to: prefix, on: &kernel)
-      for port in settings.ports {
-        var backEnd = settings.backEnd(vip, port.port, port, prefix)
-        backEnd.device = device
-        backEnds.append(backEnd)
+    for service in services {
+      for vip in service.vips {
+        let prefix = try addresses.prefix(vip.family, for: "a back-end of \(vip)", configKey: "vip")
+        let device = vip.family == .v4 ? loopback : try addresses.link(to: prefix, on: &kernel)
+        for port in service.ports {
+          var backEnd = service.backEnd(vip, port.port, port, prefix)
+          backEnd.device = device
+          backEnds.append(backEnd)
+        }
       }
-    }
-    for (hostPort, port) in settings.published {
-      for family in addresses.families where settings.vips.contains(where: { $0.family == family }) {
-        let prefix = try addresses.prefix(family, for: "host port \(hostPort)", configKey: "publish")
-        backEnds.append(settings.backEnd(nil, hostPort, port, prefix))
+      for (hostPort, port) in service.published {
+        for family in addresses.families where service.vips.contains(where: { $0.family == family }) {
+          let prefix = try addresses.prefix(family, for: "host port \(hostPort)", configKey: "publish")
+          backEnds.append(service.backEnd(nil, hostPort, port, prefix))
+        }
       }
     }
     return backEnds
@@ -81,12 +84,13 @@ struct ServiceDriver: ChainDriver {
   }
 
   func expectation<K: Kernel & ~Copyable>(
-    _ settings: ServiceSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
+    _ services: [ServiceSettings], owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
+    guard !services.isEmpty else { return [] }
     let recorded = try convertingErrors { () throws(KernelError) in
       try kernel.filter.ruleSet(of: owner, .services)?.backEnds ?? []
     }
-    var backEnds = try backEnds(settings, owner, previous, on: &kernel)
+    var backEnds = try backEnds(services, owner, previous, on: &kernel)
     for index in backEnds.indices {
       // An address that the host had before ADD is not ours, so it is not expected on the link.
       let earlier = recorded.first { $0.address == backEnds[index].address && $0.port == backEnds[index].port }

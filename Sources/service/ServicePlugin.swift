@@ -66,6 +66,7 @@ struct ServicePlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
     attempt(&problems) { () throws(CNIError) in try host.check(call) }
     if let config = call.config.etcd {
       attempt(&problems) { () throws(CNIError) in
+        guard try !ServiceSettings.all(call).isEmpty else { return }
         let differences = try differences(config, of: call.owner)
         if !differences.isEmpty { throw CNIError(.differences, differences.joined(separator: "; ")) }
       }

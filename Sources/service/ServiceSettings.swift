@@ -1,6 +1,7 @@
 import CNI
 import NetTypes
 import PacketFilter
+import PluginKit
 
 /// The configuration with every value checked.
 struct ServiceSettings: Equatable {
@@ -14,7 +15,10 @@ struct ServiceSettings: Equatable {
 
   /// - Throws: code 7 for a value that is missing or not valid.
   init(_ config: ServiceConfig) throws(CNIError) {
-    service = try Self.name(config.service)
+    guard let name = config.service, Self.isName(name) else {
+      throw CNIError(.invalidNetworkConfig, "key \"service\": \"\(config.service ?? "")\": want \(Self.nameForm)")
+    }
+    service = name
     vips = config.vips ?? []
     guard !vips.isEmpty, Set(vips).count == vips.count, vips.allSatisfy({ $0.value != 0 && !$0.isMulticast }) else {
       throw CNIError(.invalidNetworkConfig, "key \"vip\": want a list of different addresses")
@@ -24,23 +28,51 @@ struct ServiceSettings: Equatable {
       throw CNIError(.invalidNetworkConfig, "key \"ports\": want a list of different ports")
     }
     scheduler = config.scheduler ?? .random
-    weight = config.weight ?? 1
-    guard KeyRange.backEndWeight.contains(weight) else {
-      throw CNIError(.invalidNetworkConfig, "key \"weight\": \(weight): want 0 to 100")
-    }
+    weight = try Self.weight(config)
     published = []
     for hostPort in config.published ?? [] { published.append((hostPort.hostPort, try port(of: hostPort))) }
   }
 
-  private static func name(_ text: String?) throws(CNIError) -> String {
-    guard let text, (1...63).contains(text.utf8.count), text.first != "-", text.last != "-",
-      text.allSatisfy({ $0.isASCII && ($0.isLowercase || $0.isNumber || $0 == "-") })
-    else {
-      throw CNIError(
-        .invalidNetworkConfig,
-        "key \"service\": \"\(text ?? "")\": want a name of 1 to 63 lower-case letters, digits and '-'")
+  private static func weight(_ config: ServiceConfig) throws(CNIError) -> Int {
+    let weight = config.weight ?? 1
+    guard KeyRange.backEndWeight.contains(weight) else {
+      throw CNIError(.invalidNetworkConfig, "key \"weight\": \(weight): want 0 to 100")
     }
-    return text
+    return weight
+  }
+
+  /// The service of the keys, and those of the container's labels.
+  static func all(_ call: Call<ServiceConfig>) throws(CNIError) -> [ServiceSettings] {
+    let config = call.config
+    guard let ranges = config.vipRanges else { return [try ServiceSettings(config)] }
+    guard Set(ranges.map { $0.family }).count == ranges.count, ranges.allSatisfy({ $0.hostBits > 1 }) else {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"vipRange\": want one prefix for each family, of more than two addresses")
+    }
+    var services = config.service == nil ? [] : [try ServiceSettings(config)]
+    if services.isEmpty, config.vips != nil || config.ports != nil || config.published != nil {
+      throw CNIError(.invalidNetworkConfig, "key \"service\": missing: want it with \"vip\", \"ports\" and \"publish\"")
+    }
+    for label in call.keys.memberLabels where label.key.hasPrefix(VIPLabel.prefix) {
+      services.append(try ServiceSettings(VIPLabel(label, config.mesosPorts, in: ranges), config))
+    }
+    return services
+  }
+
+  private init(_ label: VIPLabel, _ config: ServiceConfig) throws(CNIError) {
+    service = label.name
+    vips = label.vips
+    ports = [label.port]
+    published = []
+    scheduler = config.scheduler ?? .random
+    weight = try Self.weight(config)
+  }
+
+  static let nameForm = "a name of 1 to 63 lower-case letters, digits and '-'"
+
+  static func isName(_ text: String) -> Bool {
+    (1...63).contains(text.utf8.count) && text.first != "-" && text.last != "-"
+      && text.allSatisfy { $0.isASCII && ($0.isLowercase || $0.isNumber || $0 == "-") }
   }
 
   private func port(of published: HostPort) throws(CNIError) -> ServicePort {

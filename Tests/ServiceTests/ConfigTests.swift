@@ -94,7 +94,10 @@ extension ChainFixture where Driver == ServiceDriver {
         backEnd(nil, .tcp, 8000, to: 8080, .v4, on: nil), backEnd(nil, .tcp, 8000, to: 8080, .v6, on: nil),
       ])
     #expect(try fixture.kernel.addresses(of: "lo", on: .host) == ["10.1.0.250/32"])
-    #expect(try fixture.kernel.addresses(of: "cni0", on: .host).filter { $0.family == .v6 } == ["fd00:1::1/64", "fd00:1::fa/128"])
+    #expect(
+      try fixture.kernel.addresses(of: "cni0", on: .host).filter { $0.family == .v6 } == [
+        "fd00:1::1/64", "fd00:1::fa/128",
+      ])
     try fixture.plugin.check(fixture.call(config))
     fixture.kernel.filter = FakeFilter()
     #expect(throws: CNIError.self) { try fixture.plugin.check(fixture.call(config)) }

@@ -4,9 +4,9 @@ extension KeyTable {
   static let service = KeyTable(
     "service", "Gives several containers one virtual address.",
     [
-      Key("service", .string, default: Key.required, "The service's name: lower-case letters, digits and `-`."),
+      Key("service", .string, default: unlessLabelled, "The service's name: lower-case letters, digits and `-`."),
       Key(
-        "vip", .list(.address), default: Key.required,
+        "vip", .list(.address), default: unlessLabelled,
         "The virtual addresses. No container and no other host may have them."),
       Key(
         "ports",
@@ -15,7 +15,10 @@ extension KeyTable {
             Key("port", .int, in: KeyRange.port, default: Key.required, "The port at the virtual addresses."),
             Key("targetPort", .int, in: KeyRange.port, default: "`port`", "The containers' port."),
             transport(default: "`tcp`"),
-          ])), default: Key.required, "The service's ports."),
+          ])), default: unlessLabelled, "The service's ports."),
+      Key(
+        "vipRange", .list(.prefix), default: "no labels",
+        "One prefix for each family: the virtual addresses of services that containers name by labels `VIP_n`."),
       Key(
         "scheduler", .word(["random", "roundRobin", "source"]), default: "`random`",
         "How a connection's container is chosen. `source`: the same for all connections from an address, as long as no container comes or goes."
@@ -40,6 +43,8 @@ extension KeyTable {
         "Shares the service with the network's other hosts."),
       Key("delegate", .object, "For runtimes without chains: the plugin to run first."),
     ])
+
+  private static let unlessLabelled = "required, or none with `vipRange`"
 
   private static func transport(default fallback: String) -> Key {
     Key("protocol", .word(["tcp", "udp", "sctp"]), default: fallback, "The protocol.")
