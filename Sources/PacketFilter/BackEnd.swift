@@ -18,6 +18,20 @@ public struct BackEnd: Equatable, Sendable {
     public var description: String { rawValue }
   }
 
+  /// What the service's name leads to.
+  public enum Resolution: String, TextCodable, CaseIterable {
+    /// The virtual addresses.
+    case vip
+    /// The containers' addresses.
+    case members
+
+    public static let expectedForm = "vip or members"
+
+    public init?(_ text: String) { self.init(rawValue: text) }
+
+    public var description: String { rawValue }
+  }
+
   /// The service's name; another service cannot have the same address and port.
   public var service: String
   /// The service's virtual address; `nil`: all addresses of the host, of the container's family.
@@ -34,6 +48,7 @@ public struct BackEnd: Equatable, Sendable {
   public var subnet: IPPrefix
   /// The host's link that has the virtual address for this rule; `nil`: the host has it itself, or it is not wanted.
   public var device: InterfaceName?
+  public var resolve = Resolution.vip
 
   public init(
     of service: String, _ address: IPAddress?, _ transport: TransportProtocol, _ port: UInt16, _ scheduler: Scheduler,
@@ -67,7 +82,7 @@ extension BackEnd: JSONReadable {
       "service": .string(service), "address": .text(address), "protocol": .text(transport), "port": .number(port),
       "scheduler": .text(scheduler), "target": .text(target), "targetPort": .number(targetPort),
       "weight": .number(weight), "subnet": .text(subnet),
-      "device": .text(device),
+      "device": .text(device), "resolve": .text(resolve),
     ])
   }
 
@@ -81,5 +96,12 @@ extension BackEnd: JSONReadable {
       try json.required("targetPort").portNumber(), in: try json.required("subnet").parsed(),
       weight: try weight.integer())
     device = try json.parsed("device")
+    resolve = try json.parsed("resolve") ?? .vip
+  }
+}
+
+extension RuleSet {
+  public var backEnds: [BackEnd] {
+    rules.compactMap { if case .balance(let backEnd) = $0 { backEnd } else { nil } }
   }
 }

@@ -11,6 +11,7 @@ struct ServiceSettings: Equatable {
   var published: [(hostPort: UInt16, port: ServicePort)]
   var scheduler: BackEnd.Scheduler
   var weight: Int
+  var resolve: BackEnd.Resolution
 
   /// - Throws: code 7 for a value that is missing or not valid.
   init(_ config: ServiceConfig) throws(CNIError) {
@@ -25,6 +26,7 @@ struct ServiceSettings: Equatable {
     }
     scheduler = config.scheduler ?? .random
     weight = config.weight ?? 1
+    resolve = config.resolve ?? .vip
     guard KeyRange.backEndWeight.contains(weight) else {
       throw CNIError(.invalidNetworkConfig, "key \"weight\": \(weight): want 0 to 100")
     }
@@ -59,7 +61,7 @@ struct ServiceSettings: Equatable {
 
   static func == (left: Self, right: Self) -> Bool {
     left.service == right.service && left.vips == right.vips && left.ports == right.ports
-      && left.scheduler == right.scheduler && left.weight == right.weight
+      && left.scheduler == right.scheduler && left.weight == right.weight && left.resolve == right.resolve
       && left.published.elementsEqual(right.published) { $0 == $1 }
   }
 }

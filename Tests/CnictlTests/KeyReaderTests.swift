@@ -38,7 +38,7 @@ import Testing
     "firewall": ({ _ = try FirewallConfig($0) }, ["{\(policy)}"]),
     "service": (
       { _ = try ServiceConfig($0) },
-      [#"{"ports":[{"port":80}],"publish":[{"hostPort":80}],"delegate":{"type":"bridge"}}"#]
+      [#"{"ports":[{"port":80}],"publish":[{"hostPort":80}],"resolve":"vip","delegate":{"type":"bridge"}}"#]
     ),
     "dns-hosts": ({ _ = try DNSHostsConfig($0) }, servers),
     "dnsname": ({ _ = try DNSHostsConfig($0) }, servers + [#"{"hosts":true}"#]),

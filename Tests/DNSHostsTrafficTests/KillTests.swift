@@ -8,7 +8,9 @@ struct KillTests {
   @Test(arguments: 0..<4)
   func `DEL or GC removes what a killed ADD or DEL left`(seed: Int) throws {
     try Lab.use(containers: 0) { lab in
-      let members = Members(lab: lab)
+      // The containers of every other round are back-ends of one service.
+      let members = Members(lab: try lab.withOwnState())
+      if seed % 2 == 1 { for number in [1, 2, 99] { try lab.run(members.service(number)).requireSuccess() } }
       for number in 1...30 { try lab.run(members.call("ADD", number)).requireSuccess() }
       // The first attachment creates files that always remain; they are no leftovers of a killed plugin.
       for command in ["ADD", "DEL"] { try lab.run(members.call(command, 99)).requireSuccess() }
@@ -43,6 +45,15 @@ private struct Members {
   func call(_ command: String, _ number: Int) -> PluginCall {
     PluginCall(
       plugin: "dns-hosts", command: command, config: config(number),
+      variables: ["CNI_CONTAINERID": "c\(number)", "CNI_IFNAME": "eth0", "CNI_NETNS": ""])
+  }
+
+  /// Makes a container a back-end; DEL of `dns-hosts` does not change that.
+  func service(_ number: Int) -> PluginCall {
+    let keys = #""type": "service", "service": "web", "vip": ["10.1.0.250"], "ports": [{"port": 80}], "#
+    return PluginCall(
+      plugin: "service", command: "ADD",
+      config: config(number).replacing(#""type": "dns-hosts", "#, with: keys),
       variables: ["CNI_CONTAINERID": "c\(number)", "CNI_IFNAME": "eth0", "CNI_NETNS": ""])
   }
 
