@@ -4,8 +4,8 @@ import NetTypes
 
 /// The names of a network's containers in etcd, through which its hosts share them.
 ///
-/// The key `PREFIX/NETWORK/CONTAINER:INTERFACE` has the value `{"node": …, "ips": […], "names": […]}` and belongs to
-/// the etcd lease of the container's host.
+/// The key `PREFIX/NETWORK/CONTAINER:INTERFACE` has the value `{"node": …, "ips": […], "names": […]}`, with
+/// `services` if the container is a back-end, and belongs to the etcd lease of the container's host.
 public struct SharedNames {
   public let network: NetworkName
   let config: EtcdNamesConfig
