@@ -2,7 +2,7 @@ import CNI
 
 /// Checks that the plugins of a list fit together.
 enum ListCheck {
-  static func findings(_ list: NetworkList) -> [Finding] { chain(list) + capabilities(list) }
+  static func findings(_ list: NetworkList) -> [Finding] { chain(list) + order(list) + capabilities(list) }
 
   /// Plugins that change what another made.
   private static let chained: Set = [
@@ -17,6 +17,20 @@ enum ListCheck {
       Finding(
         .error,
         "key \"plugins[0].type\": \"\(first.type)\" changes the interface that another plugin made: want a plugin before it that makes one"
+      )
+    ]
+  }
+
+  /// `dns-hosts` writes the names of the services of which the container is a back-end already.
+  private static func order(_ list: NetworkList) -> [Finding] {
+    let types = list.plugins.map { $0.type.description }
+    guard let names = types.firstIndex(where: { ["dns-hosts", "dnsname"].contains($0) }),
+      let service = types.lastIndex(of: "service"), names < service
+    else { return [] }
+    return [
+      Finding(
+        .error,
+        "key \"plugins[\(names)].type\": \"\(types[names])\" would not write the service's name: want it after \"service\""
       )
     ]
   }

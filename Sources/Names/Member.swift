@@ -16,6 +16,8 @@ public struct Member: Equatable, Sendable {
   public var server: NameServerTarget?
   /// The aliases that only this container uses for others (`--link`).
   public var links: [LinkAlias]
+  /// The services of which it is a back-end and whose names lead to their virtual addresses.
+  public var services: [NamedAddresses] = []
   /// Lines that could not be removed from its hosts file yet; `nil` if the file is up to date.
   ///
   /// The lines to add are found by comparison when the file can be written again.
@@ -51,6 +53,7 @@ extension Member: JSONReadable {
       server: try json.object("server"), links: try json.objects("links") ?? [])
     overdue = try json.texts("overdue")
     isIncomplete = try json.flag("isIncomplete") ?? false
+    services = try json.objects("services") ?? []
   }
 
   /// The state file's content.
@@ -60,13 +63,14 @@ extension Member: JSONReadable {
       "addresses": .texts(addresses), "names": .texts(names), "hosts": hosts?.json, "server": server?.json,
       "overdue": overdue.flatMap { .texts($0) }, "isIncomplete": .flag(isIncomplete),
       "links": .nonEmpty(links.map { $0.json }), "privateLines": .nonEmptyTexts(privateLines),
+      "services": .nonEmpty(services.map { $0.json }),
     ])
   }
 }
 
 extension Member {
   /// Its lines in every hosts file of the network, one for each address and name, without line ends.
-  public var lines: [String] { addresses.flatMap { address in names.map { "\(address)\t\($0)" } } }
+  public var lines: [String] { NamedAddresses(names, addresses).lines }
 
   /// Its lines in the hosts file of `reader`: `lines`, and one for each address and alias that only `reader` uses.
   public func lines(for reader: Member) -> [String] {

@@ -30,9 +30,5 @@ extension NameServerTarget: JSONReadable {
 
 extension Member {
   /// Its lines for a name server: one for each address with all names, the name for PTR first, without line ends.
-  public var serverLines: [String] {
-    let names = names.filter { $0.fitsDNS }
-    let all = names.map { $0.description }.joined(separator: " ")
-    return names.isEmpty ? [] : addresses.map { "\($0) \(all)" }
-  }
+  public var serverLines: [String] { NamedAddresses(names, addresses).serverLines }
 }

@@ -18,6 +18,20 @@ public struct BackEnd: Equatable, Sendable {
     public var description: String { rawValue }
   }
 
+  /// What the service's name leads to.
+  public enum Resolution: String, TextCodable, CaseIterable {
+    /// The virtual addresses.
+    case vip
+    /// The containers' addresses.
+    case members
+
+    public static let expectedForm = "vip or members"
+
+    public init?(_ text: String) { self.init(rawValue: text) }
+
+    public var description: String { rawValue }
+  }
+
   /// The service's name; another service cannot have the same address and port.
   public var service: String
   /// The service's virtual address; `nil`: all addresses of the host, of the container's family.
@@ -38,6 +52,7 @@ public struct BackEnd: Equatable, Sendable {
   public var device: InterfaceName?
   /// Whether the container is on another host.
   public var isFar = false
+  public var resolve = Resolution.vip
 
   public init(
     of service: String, _ address: IPAddress?, _ transport: TransportProtocol, _ port: UInt16, _ scheduler: Scheduler,
@@ -71,7 +86,7 @@ extension BackEnd: JSONReadable {
       "service": .string(service), "address": .text(address), "protocol": .text(transport), "port": .number(port),
       "scheduler": .text(scheduler), "target": .text(target), "targetPort": .number(targetPort),
       "weight": .number(weight), "subnet": .text(subnet),
-      "device": .text(device), "far": .flag(isFar),
+      "device": .text(device), "far": .flag(isFar), "resolve": .text(resolve),
     ])
   }
 
@@ -86,5 +101,12 @@ extension BackEnd: JSONReadable {
       weight: try weight.integer())
     device = try json.parsed("device")
     isFar = try json.flag("far") ?? false
+    resolve = try json.parsed("resolve") ?? .vip
+  }
+}
+
+extension RuleSet {
+  public var backEnds: [BackEnd] {
+    rules.compactMap { if case .balance(let backEnd) = $0 { backEnd } else { nil } }
   }
 }

@@ -44,9 +44,3 @@ extension AttachmentID {
   /// The owner of the rules for a network's back-ends on other hosts: as for its tunnel, no container.
   public static func farBackEnds(of network: NetworkName) -> AttachmentID { .tunnel(of: network) }
 }
-
-extension RuleSet {
-  public var backEnds: [BackEnd] {
-    rules.compactMap { if case .balance(let backEnd) = $0 { backEnd } else { nil } }
-  }
-}

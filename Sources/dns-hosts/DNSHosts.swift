@@ -77,11 +77,23 @@ struct DNSHosts<Filter: PacketFilter, Store: EtcdStore & ~Copyable>: Plugin {
     try commit(previous)
   }
 
+  /// The settings with the services of which the plugin `service` has made the container a back-end.
+  private func withServices(_ settings: DNSHostsSettings) throws(CNIError) -> DNSHostsSettings {
+    var filter = filter
+    var settings = settings
+    let backEnds = try convertingErrors { () throws(KernelError) in
+      try filter.ruleSet(of: settings.owner, .services)?.backEnds ?? []
+    }
+    for backEnd in backEnds { try settings.addService(of: backEnd) }
+    return settings
+  }
+
   private func join(
     _ settings: DNSHostsSettings, _ previous: AddResult, _ config: Config,
     _ shared: inout SharedNamesConnection<Store>?,
     _ commit: Commit
   ) throws(CNIError) {
+    let settings = try withServices(settings)
     guard let names = try lock(settings.owner.network, config.stateDir, createIfMissing: true) else { return }
     let member = settings.member(previous)
     for note in settings.notes { warn(note) }
@@ -138,6 +150,7 @@ struct DNSHosts<Filter: PacketFilter, Store: EtcdStore & ~Copyable>: Plugin {
 
   private func differences(_ settings: DNSHostsSettings, _ call: Call<Config>) throws(CNIError) -> [String] {
     let previous = call.previous ?? AddResult()
+    let settings = try withServices(settings)
     let wanted = settings.member(previous)
     var shared = try open(call.owner.network, call.config)
     let etcdDifferences = try shared?.differences(from: wanted) ?? []

@@ -1,6 +1,7 @@
 import CNI
 import Names
 import NetTypes
+import PacketFilter
 import PluginKit
 
 /// The configuration with every value checked.
@@ -8,6 +9,9 @@ struct DNSHostsSettings: Equatable {
   var owner: AttachmentID
   /// All names of the container on the network.
   var names: [HostName]
+  /// The services of which the container is a back-end and whose names lead to their virtual addresses.
+  private var services: [NamedAddresses] = []
+  private var domain: HostName?
   /// The name server that answers for the names too; `nil` for a network without one.
   var server: ServerSettings?
   /// The container's hosts file; `nil` for a network without hosts files.
@@ -38,7 +42,8 @@ struct DNSHostsSettings: Equatable {
     links = call.config.links
     leftOut = call.config.aliases.leftOut
     linksLeftOut = call.config.linksLeftOut
-    names = Member.names(name, network: owner.network, domain: call.config.domain, aliases: aliases)
+    domain = call.config.domain
+    names = Member.names(name, network: owner.network, domain: domain, aliases: aliases)
     texts = try TextSettings(call)
     let template = call.config.hosts ? call.config.files?.hosts : nil
     path = try template?.path(for: call.owner, namespacePath: call.namespacePath)
@@ -49,9 +54,33 @@ struct DNSHostsSettings: Equatable {
 
   /// The attachment with the addresses in `result`.
   func member(_ result: AddResult) -> Member {
-    Member(
+    var member = Member(
       owner: owner, addresses: result.addresses(of: owner.interface), names: names, server: server?.target,
       links: path == nil ? [] : links)
+    member.services = services
+    return member
+  }
+
+  /// Adds the name of the service: to the container's own names, or to the names of the virtual address.
+  ///
+  /// - Throws: code 7 for a service that has the name of each container itself.
+  mutating func addService(of backEnd: BackEnd) throws(CNIError) {
+    guard let name = HostName(backEnd.service), !name.isReserved else {
+      throw CNIError(
+        .invalidNetworkConfig, "service \"\(backEnd.service)\": want \(HostName.expectedForm), not localhost")
+    }
+    let names = Member.names(name, network: owner.network, domain: domain, aliases: [])
+    switch backEnd.resolve {
+    case .members:
+      // Without a share of the connections it is not among the addresses either.
+      if backEnd.weight > 0 { self.names += names.filter { !self.names.contains($0) } }
+    case .vip:
+      guard let address = backEnd.address else { return }
+      guard let index = services.firstIndex(where: { $0.names == names }) else {
+        return services.append(NamedAddresses(names, [address]))
+      }
+      if !services[index].addresses.contains(address) { services[index].addresses.append(address) }
+    }
   }
 
   /// Warnings about names that cannot be looked up.

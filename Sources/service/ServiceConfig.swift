@@ -18,10 +18,11 @@ struct ServiceConfig: ChainConfig {
   let vipRanges: [IPPrefix]?
   /// The ports that Mesos maps, by container port.
   let mesosPorts: [ServicePort]
+  let resolve: BackEnd.Resolution?
 
   init(_ json: JSONReader) throws(CNIError) {
     nestedPlugin = try NestedPlugin(in: json)
-    for key in ["health", "engine", "resolve"] where json[key] != nil {
+    for key in ["health", "engine"] where json[key] != nil {
       throw CNIError(.unsupportedField, "key \"\(key)\": not supported yet: want no such key")
     }
     service = try json.text("service")
@@ -35,6 +36,7 @@ struct ServiceConfig: ChainConfig {
     let mesos = json["args"]?["org.apache.mesos"]?["network_info"]
     mesosPorts =
       try mesos?.list("port_mappings") { (mapping) throws(CNIError) in try ServicePort(mesos: mapping) } ?? []
+    resolve = try json.parsed("resolve")
   }
 
   /// A configuration for DEL with only the keys that can be read: etcd and the delegate.

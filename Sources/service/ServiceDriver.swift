@@ -157,9 +157,11 @@ struct ServiceDriver: ChainDriver {
 extension ServiceSettings {
   fileprivate func backEnd(_ address: IPAddress?, _ number: UInt16, _ port: ServicePort, _ prefix: IPPrefix) -> BackEnd
   {
-    BackEnd(
+    var backEnd = BackEnd(
       of: service, address, port.transport, number, scheduler, to: prefix.address, port.target, in: prefix.network,
       weight: weight)
+    backEnd.resolve = resolve
+    return backEnd
   }
 }
 

@@ -12,6 +12,7 @@ struct ServiceSettings: Equatable {
   var published: [(hostPort: UInt16, port: ServicePort)]
   var scheduler: BackEnd.Scheduler
   var weight: Int
+  var resolve: BackEnd.Resolution
 
   /// - Throws: code 7 for a value that is missing or not valid.
   init(_ config: ServiceConfig) throws(CNIError) {
@@ -29,6 +30,7 @@ struct ServiceSettings: Equatable {
     }
     scheduler = config.scheduler ?? .random
     weight = try Self.weight(config)
+    resolve = config.resolve ?? .vip
     published = []
     for hostPort in config.published ?? [] { published.append((hostPort.hostPort, try port(of: hostPort))) }
   }
@@ -65,6 +67,7 @@ struct ServiceSettings: Equatable {
     ports = [label.port]
     published = []
     scheduler = config.scheduler ?? .random
+    resolve = config.resolve ?? .vip
     weight = try Self.weight(config)
   }
 
@@ -91,7 +94,7 @@ struct ServiceSettings: Equatable {
 
   static func == (left: Self, right: Self) -> Bool {
     left.service == right.service && left.vips == right.vips && left.ports == right.ports
-      && left.scheduler == right.scheduler && left.weight == right.weight
+      && left.scheduler == right.scheduler && left.weight == right.weight && left.resolve == right.resolve
       && left.published.elementsEqual(right.published) { $0 == $1 }
   }
 }

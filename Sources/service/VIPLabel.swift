@@ -6,7 +6,7 @@ import PluginKit
 struct VIPLabel {
   static let prefix = "VIP_"
 
-  /// The service's name; for an address, the address.
+  /// The service's name; for an address, `vip-` and the address.
   var name: String
   var vips: [IPAddress]
   var port: ServicePort
@@ -28,12 +28,13 @@ struct VIPLabel {
         throw Self.refusal(label, "an address in \"vipRange\"")
       }
       vips = [address]
+      name = "vip-" + host.map { $0.isHexDigit ? "\($0)" : "-" }.joined()
     } else {
       guard ServiceSettings.isName(host) else { throw Self.refusal(label, ServiceSettings.nameForm) }
-      let name = host
-      vips = ranges.map { $0.address(for: name) }
+      let service = host
+      vips = ranges.map { $0.address(for: service) }
+      name = service
     }
-    name = host
     port = ServicePort(number)
     if let index = Int(label.key.dropFirst(Self.prefix.count)), mappings.indices.contains(index) {
       port.target = mappings[index].target

@@ -119,6 +119,13 @@ private func network(_ type: String, _ keys: String) -> String {
         #"error: unknown key "plugins[0].pear": did you mean "peer"?"#,
       ]
     ),
+    (
+      #"""
+      {"cniVersion":"1.0.0","name":"net","plugins":[{"type":"ptp"},{"type":"dns-hosts"},
+        {"type":"service","service":"web","vip":["10.0.0.9"],"ports":[{"port":80}]}]}
+      """#,
+      [#"error: key "plugins[1].type": "dns-hosts" would not write the service's name: want it after "service""#]
+    ),
   ])
   func `validate finds and names mistakes`(text: String, expected: [String]) {
     let found = findings(text)

@@ -42,7 +42,7 @@ import Testing
       { _ = try ServiceConfig($0) },
       [
         #"""
-        {"ports":[{"port":80}],"publish":[{"hostPort":80}],"delegate":{"type":"bridge"},
+        {"ports":[{"port":80}],"publish":[{"hostPort":80}],"resolve":"vip","delegate":{"type":"bridge"},
          "etcd":{"endpoints":"http://10.0.0.1:2379"}}
         """#
       ]

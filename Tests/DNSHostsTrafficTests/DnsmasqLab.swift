@@ -39,9 +39,12 @@ struct DnsmasqLab {
       .replacing("shop", with: network)
   }
 
-  private func plugins(_ network: String) throws -> [(type: String, config: JSONValue)] {
+  /// The chain of the example; `service` is before `dns-hosts`.
+  private func plugins(_ network: String, _ service: String?) throws -> [(type: String, config: JSONValue)] {
     let list = try JSONValue(json: example("conf-examples/55-names-dnsmasq.conflist", for: network))
-    return list.list("plugins").map { plugin in
+    var plugins = list.list("plugins")
+    if let service { plugins.insert(try JSONValue(json: service).with("type", .string("service")), at: 1) }
+    return plugins.map { plugin in
       let config = plugin.with("name", .string(network)).with("cniVersion", list.at("cniVersion") ?? .null)
       return (plugin.text("type") ?? "", config)
     }
@@ -69,10 +72,11 @@ struct DnsmasqLab {
 
   @discardableResult
   func join(
-    _ number: Int, _ network: String, as name: String, interface: String = "eth0", aliases: [String] = []
+    _ number: Int, _ network: String, as name: String, interface: String = "eth0", aliases: [String] = [],
+    service: String? = nil
   ) throws -> JSONValue {
     var result: JSONValue?
-    for (type, config) in try plugins(network) {
+    for (type, config) in try plugins(network, service) {
       var config = result.map { config.with("prevResult", $0) } ?? config
       if type == "dns-hosts" {
         let given = JSONValue.object(["aliases": .array(aliases.map { .string($0) })])
@@ -84,8 +88,8 @@ struct DnsmasqLab {
     return result ?? .null
   }
 
-  func leave(_ number: Int, _ network: String, interface: String = "eth0") throws {
-    for (type, config) in try plugins(network).reversed() {
+  func leave(_ number: Int, _ network: String, interface: String = "eth0", service: String? = nil) throws {
+    for (type, config) in try plugins(network, service).reversed() {
       try lab.delete(config, from: number, as: interface, plugin: type).requireSuccess()
     }
   }

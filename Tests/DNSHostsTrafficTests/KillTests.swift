@@ -8,11 +8,15 @@ struct KillTests {
   @Test(arguments: 0..<4)
   func `DEL or GC removes what a killed ADD or DEL left`(seed: Int) throws {
     try Lab.use(containers: 0) { lab in
+      let lab = try lab.withOwnState()
       let members = Members(lab: lab)
+      // With every other seed three containers are back-ends of a service.
+      if seed % 2 == 1 { for number in [1, 2, 99] { try lab.run(members.service(number)).requireSuccess() } }
       for number in 1...30 { try lab.run(members.call("ADD", number)).requireSuccess() }
       // The first attachment creates files that always remain; they are no leftovers of a killed plugin.
       for command in ["ADD", "DEL"] { try lab.run(members.call(command, 99)).requireSuccess() }
       let before = members.snapshot()
+      #expect(before.values.contains { $0.contains("10.1.0.250\tweb") } == (seed % 2 == 1))
       try lab.killInTurn(
         seed: UInt64(seed) + 1, rounds: 50, delay: { _ in 1...12000 }, { members.call($0, 99) },
         add: { try lab.run(members.call("ADD", 99)).requireSuccess() },
@@ -43,6 +47,15 @@ private struct Members {
   func call(_ command: String, _ number: Int) -> PluginCall {
     PluginCall(
       plugin: "dns-hosts", command: command, config: config(number),
+      variables: ["CNI_CONTAINERID": "c\(number)", "CNI_IFNAME": "eth0", "CNI_NETNS": ""])
+  }
+
+  /// Makes a container a back-end; DEL of `dns-hosts` does not change that.
+  func service(_ number: Int) -> PluginCall {
+    let keys = #""type": "service", "service": "web", "vip": ["10.1.0.250"], "ports": [{"port": 80}], "#
+    return PluginCall(
+      plugin: "service", command: "ADD",
+      config: config(number).replacing(#""type": "dns-hosts", "#, with: keys),
       variables: ["CNI_CONTAINERID": "c\(number)", "CNI_IFNAME": "eth0", "CNI_NETNS": ""])
   }
 

@@ -51,16 +51,22 @@ struct Net: Sendable {
 
   func join(
     _ number: Int, on network: String = "net", as name: String? = nil, aliases: [String] = [], extra: [String] = [],
+    services: [NamedAddresses] = [], server: NameServerTarget? = nil, isKilled: Bool = false,
     willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in }
   ) throws {
-    let member = try member(number, on: network, as: name, aliases: aliases)
+    var member = try member(number, on: network, as: name, aliases: aliases)
+    (member.services, member.server) = (services, server)
     guard
       let names = try NetworkNames.lock(member.owner.network, in: state, createIfMissing: true, willChange: willChange)
     else { throw NoNetwork() }
     let request = HostsFileRequest(
       ContainerPath(base: directory, below: ["files", "c\(number)", "hosts"], key: "hostsFile"),
       ownLines: ["\(address(number, on: network))\tc\(number)"], extraLines: extra)
-    do { try names.join(member, request) } catch {
+    do {
+      try names.join(member, request)
+      try names.publish(member)
+    } catch {
+      if isKilled { throw error }
       let leftovers = names.leave(member.owner)
       if !leftovers.isEmpty { throw leftovers[0] }
       throw error
@@ -74,8 +80,12 @@ struct Net: Sendable {
   }
 
   /// The differences that CHECK reports.
-  func differences(_ number: Int, on network: String = "net", as name: String? = nil) throws -> [String] {
-    let member = try member(number, on: network, as: name)
+  func differences(
+    _ number: Int, on network: String = "net", as name: String? = nil, services: [NamedAddresses] = [],
+    server: NameServerTarget? = nil
+  ) throws -> [String] {
+    var member = try member(number, on: network, as: name)
+    (member.services, member.server) = (services, server)
     guard let names = try NetworkNames.lock(member.owner.network, in: state, createIfMissing: false) else {
       throw NoNetwork()
     }

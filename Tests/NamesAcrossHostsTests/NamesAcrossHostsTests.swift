@@ -73,6 +73,35 @@ import Testing
     }
   }
 
+  @Test func `a service's name resolves on all hosts while any of them has a back-end`() throws {
+    try NamesCluster.use { net in
+      let keys = #"{"type": "service", "service": "web", "vip": ["10.66.255.10"], "ports": [{"port": 80}]}"#
+      func service(_ command: String, _ host: Int, _ number: Int) throws {
+        let config = try net.names(on: host, of: number).merging(try JSONValue(json: keys))
+        let lab = net.cluster.hosts[host]
+        try lab.run(lab.call(command, config, on: number, plugin: "service")).requireSuccess()
+      }
+      func expect(_ answer: String?, at host: Int, sourceLocation: SourceLocation = #_sourceLocation) throws {
+        try net.repair(host)
+        let lines = try net.inside(host, 1, "grep -v '^#' /etc/hosts | grep -w web || true").output.split(
+          separator: "\n")
+        let wanted = answer.map { address in ["web", "web.net"].map { "\(address)\t\($0)" } } ?? []
+        #expect(lines.map(String.init) == wanted, sourceLocation: sourceLocation)
+      }
+      for host in 0..<2 { try net.join(host).requireSuccess() }
+      for host in 0..<2 {
+        try service("ADD", host, 2)
+        try net.join(host, 2).requireSuccess()
+        for other in 0..<2 { try expect("10.66.255.10", at: other) }
+      }
+      for host in 0..<2 {
+        try net.leave(host, 2).requireSuccess()
+        try service("DEL", host, 2)
+        for other in 0..<2 { try expect(host == 0 ? "10.66.255.10" : nil, at: other) }
+      }
+    }
+  }
+
   @Test func `one etcd member may fail; without a quorum ADD changes nothing and DEL removes local names`() throws {
     try NamesCluster.use { net in
       try net.join(0).requireSuccess()

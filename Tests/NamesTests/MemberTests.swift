@@ -20,7 +20,8 @@ struct MemberTests {
     #"{"addresses":[],"container":"c1","interface":"eth0","names":[],"network":"net"}"#,
     #"{"addresses":["10.1.0.2"],"container":"c1","hosts":{"device":-1,"inode":7,"path":"/x/hosts"},"interface":"eth0","#
       + #""isIncomplete":true,"links":[{"alias":"db","container":"c2"}],"names":["web"],"network":"net","overdue":[],"#
-      + #""privateLines":["::1\tme"],"server":{"file":"/x/names","pidFile":"/x/pid"}}"#,
+      + #""privateLines":["::1\tme"],"server":{"file":"/x/names","pidFile":"/x/pid"},"#
+      + #""services":[{"ips":["10.1.0.250"],"names":["web","web.net"]}]}"#,
     #"{"addresses":[],"container":"c1","interface":"eth0","names":[],"network":"net","server":{"directory":"/x"}}"#,
   ])
   func `the file of an attachment has every member that is set and no other`(text: String) throws {

@@ -43,7 +43,7 @@ extension ChainFixture where Driver == ServiceDriver {
     ("service", #""Web""#), ("service", #""""#), ("vip", "[]"), ("vip", #"["10.1.0.250","10.1.0.250"]"#),
     ("vip", #"["0.0.0.0"]"#), ("vip", #"["224.0.0.1"]"#), ("ports", "[]"),
     ("ports", #"[{"port":80},{"port":80,"targetPort":81}]"#), ("ports", #"[{"port":0}]"#), ("weight", "101"),
-    ("weight", "-1"), ("scheduler", #""rr""#), ("publish", #"[{"hostPort":80,"port":81}]"#),
+    ("weight", "-1"), ("scheduler", #""rr""#), ("resolve", #""none""#), ("publish", #"[{"hostPort":80,"port":81}]"#),
   ])
   func `a value that is not valid is refused with its key, and nothing is changed`(key: String, value: String) throws {
     let fixture = Fixture()
@@ -58,7 +58,7 @@ extension ChainFixture where Driver == ServiceDriver {
     #expect(error?.message.contains("key \"\(key)\"") == true, "\(error as Any)")
   }
 
-  @Test(arguments: ["health", "engine", "resolve"])
+  @Test(arguments: ["health", "engine"])
   func `what is not done yet is refused`(key: String) throws {
     let error = #expect(throws: CNIError.self) { try Fixture().add(Self.config(key, #""x""#)) }
     #expect(error?.code == .unsupportedField)
@@ -67,7 +67,7 @@ extension ChainFixture where Driver == ServiceDriver {
 
 @Suite struct BackEndTests {
   private let config = #"""
-    {"service":"web","vip":["10.1.0.250","fd00:1::fa"],"weight":7,"scheduler":"source",
+    {"service":"web","vip":["10.1.0.250","fd00:1::fa"],"weight":7,"scheduler":"source","resolve":"members",
      "ports":[{"port":80,"targetPort":8080},{"port":53,"protocol":"udp"}],"publish":[{"hostPort":8000,"port":80}]}
     """#
 
@@ -78,7 +78,7 @@ extension ChainFixture where Driver == ServiceDriver {
     var backEnd = BackEnd(
       of: "web", address, transport, port, .source, to: family == .v4 ? "10.1.0.5" : "fd00:1::5", target,
       in: family == .v4 ? "10.1.0.0/24" : "fd00:1::/64", weight: 7)
-    backEnd.device = device
+    (backEnd.device, backEnd.resolve) = (device, .members)
     return backEnd
   }
 

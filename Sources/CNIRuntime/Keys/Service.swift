@@ -24,6 +24,9 @@ extension KeyTable {
         "How a connection's container is chosen. `source`: the same for all connections from an address, as long as no container comes or goes."
       ),
       Key(
+        "resolve", .word(["vip", "members"]), default: "`vip`",
+        "What `dns-hosts` lets the service's name lead to: the virtual addresses, or the addresses of the containers."),
+      Key(
         "weight", .int, in: KeyRange.backEndWeight, default: "1",
         "This container's share of the connections, beside the others' weights; 0: none."),
       Key(

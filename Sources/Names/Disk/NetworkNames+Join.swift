@@ -38,7 +38,10 @@ extension NetworkNames {
       return try state.put(joining)
     }
     let peers = try peers(of: joining.owner)
-    let others = peers.flatMap { $0.lines(for: joining) } + (try remoteRecord()?.members ?? []).flatMap { $0.lines }
+    let remote = try remoteRecord()?.members ?? []
+    let others =
+      peers.flatMap { $0.lines(for: joining) } + remote.flatMap { $0.lines }
+      + Self.serviceLines(peers + [joining], remote).without(request.extraLines)
     var member = joining
     do {
       let lock = try ContainerLock(joining.owner.container, in: state)
@@ -51,15 +54,22 @@ extension NetworkNames {
       try willChange("record that \(joining.owner.container) joins")
       try state.put(member)
     }
-    let failures = forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
-      let lines = joining.lines(for: peer)
-      try willChange("add \(lines.count) lines to \(hosts.path)")
-      try carryOut(HostsChange(additions: lines, expectedSize: expectedSize), in: hosts, of: peer)
-    }
-    if let failure = failures.first { throw failure }
+    try addLines(of: joining, to: peers, expectedSize: expectedSize)
     member.isIncomplete = false
     try willChange("record that \(joining.owner.container) has joined")
     try state.put(member)
+  }
+
+  private func addLines(of joining: Member, to peers: [Member], expectedSize: Int) throws(KernelError) {
+    let services = try serviceLines(onlyOf: joining, beside: peers)
+    let comparing = services.isEmpty ? false : try hasUnsettledServices(except: joining.owner)
+    let failures = forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
+      let lines = joining.lines(for: peer) + services.without(peer.privateLines)
+      try willChange("add \(lines.count) lines to \(hosts.path)")
+      let change = HostsChange(additions: lines, expectedSize: expectedSize)
+      try carryOut(change, in: hosts, of: peer, comparing: comparing)
+    }
+    if let failure = failures.first { throw failure }
   }
 
   /// Creates the container's own hosts file, or adds lines to the one that exists.

@@ -15,8 +15,9 @@ extension NetworkNames {
       // The lines of an attachment without a hosts file are in no other file.
       let isWrittenToPeers = member.map { $0.isWrittenToPeers || $0.isIncomplete } ?? false
       let peers = isWrittenToPeers ? try peers(of: owner) : []
+      let services = try member.map { (member) throws(KernelError) in try serviceLines(onlyOf: member, beside: peers) }
       if let member, !peers.isEmpty { markIncomplete(member) }
-      return removeMember(owner, member, outOf: peers, keepingFile)
+      return removeMember(owner, member, services ?? [], outOf: peers, keepingFile)
     } catch { return [error] }
   }
 
@@ -39,7 +40,7 @@ extension NetworkNames {
   }
 
   private func removeMember(
-    _ owner: AttachmentID, _ member: Member?, outOf peers: [Member], _ keepingFile: Bool
+    _ owner: AttachmentID, _ member: Member?, _ services: [String], outOf peers: [Member], _ keepingFile: Bool
   ) -> [KernelError] {
     var failures: [KernelError] = []
     func attempt(_ body: () throws(KernelError) -> Void) {
@@ -52,7 +53,8 @@ extension NetworkNames {
     }
     if let member {
       failures += forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
-        try carryOut(HostsChange(removals: member.lines(for: peer), leaving: owner), in: hosts, of: peer)
+        let lines = member.lines(for: peer) + services.without(peer.privateLines)
+        try carryOut(HostsChange(removals: lines, leaving: owner), in: hosts, of: peer)
       }
       attempt { () throws(KernelError) in try withdraw(member) }
     }
@@ -78,10 +80,11 @@ extension NetworkNames {
       if !isKept, record.files[index].holders.isEmpty, let createdPath = kept.createdPath {
         try remove(kept, at: createdPath)
       } else if let member {
-        let remote = try remoteRecord()?.lines ?? []
+        let remote = try remoteRecord() ?? RemoteRecord()
         // If ADD was interrupted before it changed the others' files, their lines are already in its own file.
         let peers = peers.isEmpty ? try self.peers(of: owner) : peers
-        let lines = member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines + remote
+        var lines = member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines + remote.lines
+        lines += Self.serviceLines(peers + [member], remote.members + remote.leaving).without(member.privateLines)
         try removeUnlessHeld(lines, from: kept.file, of: owner)
       }
     }

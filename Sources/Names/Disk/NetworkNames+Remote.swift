@@ -32,7 +32,7 @@ extension NetworkNames {
     try willChange("record the containers on other hosts")
     try state.put(next, of: network)
     var failures = change(local, from: before, to: next)
-    failures += writeServerFiles(next.servers, of: remote, at: servers)
+    failures += writeServerFiles(next.servers, of: remote, local, at: servers)
     if let failure = failures.first { throw failure }
     (next.leaving, next.servers, next.isSettled) = ([], servers, true)
     try willChange("record that the files have the names of other hosts")
@@ -54,28 +54,36 @@ extension NetworkNames {
     let new = next.members.flatMap { $0.lines }
     let additions = new.without(before.members.flatMap { $0.lines })
     let listed = local.filter { $0.isWrittenToPeers }
+    let oldServices = Self.serviceLines(listed, before.members + before.leaving)
+    let newServices = Self.serviceLines(listed, next.members)
+    let isExact = before.isSettled && !local.contains { $0.isIncomplete && !$0.services.isEmpty }
     let expectedSize = (listed.flatMap { $0.lines } + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
     return forEachFile(of: local) { (member, hosts) throws(KernelError) in
       try willChange("change names of other hosts in \(hosts.path)")
-      let localLines = listed.flatMap { $0.lines(for: member) }
+      let services = newServices.without(member.privateLines)
+      let localLines = listed.flatMap { $0.lines(for: member) } + services
       // After a crash a line may occur in the file any number of times.
-      let removals = before.isSettled ? before.lines.without(new) : before.lines.without(new + localLines)
-      let lines = before.isSettled ? additions : try InPlaceHostsFile.missing(localLines + new, from: hosts)
+      var removals = before.isSettled ? before.lines.without(new) : before.lines.without(new + localLines)
+      removals += oldServices.without(newServices + member.privateLines)
+      let lines =
+        isExact
+        ? additions + services.without(oldServices) : try InPlaceHostsFile.missing(localLines + new, from: hosts)
       guard let lines else { return warnLeftAlone(hosts, of: member.owner) }
       try carryOut(HostsChange(additions: lines, removals: removals, expectedSize: expectedSize), in: hosts, of: member)
     }
   }
 
   /// Writes the name server files for `wanted`, and removes the files for all other targets.
-  private func writeServerFiles(_ targets: [NameServerTarget], of remote: [RemoteMember], at wanted: [NameServerTarget])
-    -> [KernelError]
-  {
+  private func writeServerFiles(
+    _ targets: [NameServerTarget], of remote: [RemoteMember], _ local: [Member], at wanted: [NameServerTarget]
+  ) -> [KernelError] {
     var failures: [KernelError] = []
     for target in targets {
       let files = ServerFiles(remote, of: network, at: target, in: state, warn: warn)
       do throws(KernelError) {
         try willChange("write \(files.path)")
         if remote.isEmpty || !wanted.contains(target) { try files.remove() } else { try files.write() }
+        try writeServices(of: local, remote, at: target)
       } catch { failures.append(error) }
     }
     return failures
@@ -91,6 +99,7 @@ extension NetworkNames {
   private func removeRemoteRecord(_ record: RemoteRecord) throws(KernelError) -> Bool {
     for target in record.servers {
       try ServerFiles([], of: network, at: target, in: state, warn: warn).remove()
+      try writeServices(of: [], [], at: target)
     }
     try state.removeRemote(network)
     return true

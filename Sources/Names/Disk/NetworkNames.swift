@@ -105,18 +105,20 @@ extension NetworkNames {
     guard let files = ServerFiles(member, in: state, warn: warn) else { return }
     try willChange("write \(files.path)")
     try files.write()
+    try updateServices(member)
   }
 
   /// Removes the attachment's names from the name server's file.
   func withdraw(_ member: Member) throws(KernelError) {
     guard let files = ServerFiles(member, in: state, warn: warn) else { return }
     try files.remove()
+    try updateServices(member, except: member.owner)
   }
 
   /// How the attachment's entries in the name server's file differ from those that ADD would write.
   func serverDifferences(_ member: Member, from wanted: Member) throws(KernelError) -> [String] {
     guard member.server == wanted.server else { return ["its names are in the files of another name server"] }
-    return try ServerFiles(member, in: state, warn: warn)?.differences() ?? []
+    return try (ServerFiles(member, in: state, warn: warn)?.differences() ?? []) + missingServices(member)
   }
 }
 
@@ -175,13 +177,16 @@ extension NetworkNames {
     if member.names != wanted.names {
       differences.append("recorded names are \(commaSeparated(member.names)), want \(commaSeparated(wanted.names))")
     }
+    if member.services != wanted.services { differences.append("recorded services differ from those that it has") }
     if member.links != wanted.links { differences.append("recorded links differ from the configured ones") }
     differences += try serverDifferences(member, from: wanted)
     differences += try remoteDifferences(in: member.hosts)
     guard let own = member.hosts else { return hasHosts ? differences + ["there is no hosts file"] : differences }
     let peers = try peers(of: wanted.owner)
-    return try differences
-      + missing(member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines, from: own)
+    let record = try remoteRecord()
+    let services = Self.serviceLines(peers + [member], record?.isSettled == true ? record?.members ?? [] : [])
+    let lines = member.privateLines + services.without(member.privateLines)
+    return try differences + missing(lines + peers.flatMap { $0.lines(for: member) } + member.lines, from: own)
   }
 
   func missing(_ lines: [String], from identity: FileReference) throws(KernelError) -> [String] {
@@ -290,8 +295,10 @@ extension NetworkNames {
     // Checked first: the records need not be read if the file cannot be opened.
     guard let _ = try InPlaceHostsFile.open(hosts) else { return change }
     let localPeers = try peers(of: member.owner).filter { $0.owner != change.leaving }
-    let remote = try remoteRecord()?.members.flatMap { $0.lines } ?? []
-    var wanted = member.privateLines + localPeers.flatMap { $0.lines(for: member) } + member.lines + remote
+    let remote = try remoteRecord()?.members ?? []
+    var wanted = member.privateLines + localPeers.flatMap { $0.lines(for: member) } + member.lines
+    wanted += remote.flatMap { $0.lines }
+    wanted += Self.serviceLines(localPeers + [member], remote).without(member.privateLines)
     // An attachment whose ADD is running is not yet among the peers.
     wanted += change.additions.without(wanted)
     var all = change

@@ -44,6 +44,19 @@ struct ServerFiles {
     self.warn = warn
   }
 
+  /// The file for services, or `lines` of it.
+  init(
+    services lines: [String], of network: NetworkName, at target: NameServerTarget, in state: StateDirectory,
+    warn: @escaping (String) -> Void
+  ) {
+    self.target = target
+    self.lines = lines
+    fileName = ":\(network):services.hosts"
+    mark = " # \(network)//services"
+    self.state = state
+    self.warn = warn
+  }
+
   /// The file's path.
   var path: String {
     switch target {
@@ -129,13 +142,19 @@ struct ServerFiles {
 
   /// How the file differs from what `write` wrote.
   func differences() throws(KernelError) -> [String] {
-    guard let bytes = try Files.readIfPresent(path) else { return ["\(path) is missing"] }
-    let current = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
-    switch target {
-    case .directory: return current == lines ? [] : ["\(path) was changed by another program"]
-    case .file:
-      return markedLines.filter { !current.contains($0) }.map { "\(path) lacks the line \"\($0)\"" }
-    }
+    guard case .directory = target, let current = try currentLines() else { return try missingLines() }
+    return current == lines ? [] : ["\(path) was changed by another program"]
+  }
+
+  /// Which of the lines the file lacks.
+  func missingLines() throws(KernelError) -> [String] {
+    guard let current = try currentLines() else { return ["\(path) is missing"] }
+    let wanted = if case .directory = target { lines } else { markedLines }
+    return wanted.filter { !current.contains($0) }.map { "\(path) lacks the line \"\($0)\"" }
+  }
+
+  private func currentLines() throws(KernelError) -> [String]? {
+    try Files.readIfPresent(path)?.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
   }
 }
 

@@ -5,7 +5,8 @@ import NetTypes
 
 /// The names of a network's containers in etcd, through which its hosts share them.
 ///
-/// The key `PREFIX/NETWORK/CONTAINER:INTERFACE` has the value `{"node": …, "ips": […], "names": […]}`.
+/// The key `PREFIX/NETWORK/CONTAINER:INTERFACE` has the value `{"node": …, "ips": […], "names": […]}`, with
+/// `services` if the container is a back-end.
 public struct SharedNames {
   private let records: SharedRecords<RemoteMember>
 
