@@ -93,6 +93,10 @@ public struct Cluster: Sendable {
     }
   }
 
+  /// The output of a shell script on the switch, which must succeed.
+  @discardableResult
+  public func onSwitch(_ script: String) throws -> String { try fabricLab.shell(script, in: fabric) }
+
   /// Disconnects a host from the switch, or connects it again.
   public func setLink(of index: Int, up isUp: Bool) throws {
     try fabricLab.shell("ip link set p\(index) \(isUp ? "up" : "down")", in: fabric)

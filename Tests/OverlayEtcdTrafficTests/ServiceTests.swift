@@ -1,0 +1,155 @@
+import CNI
+import EtcdSupport
+import Foundation
+import LabSupport
+import Testing
+
+/// Services whose back-ends are on several hosts.
+@Suite(.needsRoot, .serialized)
+struct `Services across hosts` {
+  private typealias Answer = SharedService.Answer
+
+  /// Two back-ends on host 0, one on host 1, and a container of weight 0 on host 2.
+  private static func members(_ service: SharedService) throws -> [Attached] {
+    let all = [
+      try service.attach(1, on: 0), try service.attach(2, on: 0), try service.attach(1, on: 1),
+      try service.attach(1, on: 2, weight: 0),
+    ]
+    try service.sync()
+    return all
+  }
+
+  private static func twice(_ counts: [String: Int]) -> [[String: Int]] { [counts, counts] }
+
+  @Test(arguments: [false, true])
+  func `connections are shared evenly on every host, and by those that come and stay`(filtersBridges: Bool) throws {
+    try SharedService.use(filtersBridges: filtersBridges) { service in
+      let members = try Self.members(service)
+      let places = members.map(\.namespace) + [service.site.cluster.hosts[0].host, service.site.cluster.fabric]
+      for place in places {
+        for (transport, count) in [(Probe.Transport.tcp, 12), (.udp, 12)] {
+          let counts = try service.counts(from: place, count, transport)
+          #expect(counts == Self.twice(["0/1": 4, "0/2": 4, "1/1": 4]), "\(place) \(transport)")
+        }
+      }
+      for (member, weight) in zip(members, [1, 1, 1, 0]) {
+        #expect(try service.check(member, weight: weight).complaint == "")
+      }
+      // One comes on host 2, and one of host 0 goes.
+      _ = try service.attach(2, on: 2)
+      #expect(try service.delete(members[0]).complaint == "")
+      try service.sync()
+      for place in places {
+        #expect(try service.counts(from: place, 12) == Self.twice(["0/2": 4, "1/1": 4, "2/2": 4]), "\(place)")
+      }
+    }
+  }
+
+  @Test(arguments: [false, true])
+  func `a container sees the client's address, and an address of the host for connections through it`(
+    filtersBridges: Bool
+  ) throws {
+    try SharedService.use(filtersBridges: filtersBridges) { service in
+      let near = try service.attach(1, on: 0, weight: 0), far = try service.attach(1, on: 1)
+      try service.sync()
+      for family in 0...1 {
+        let vip = [SharedService.vips[family]]
+        #expect(
+          try service.answers(from: near.namespace, 2, to: vip)
+            == [[Answer(name: "1/1", seen: near.addresses[family]): 2]])
+        for place in [service.site.cluster.fabric, near.lab.host] {
+          let seen = try service.answers(from: place, 2, to: vip)[0].keys.map(\.seen)
+          #expect(seen.count == 1 && seen[0] != "" && !far.addresses.contains(seen[0]), "\(place): \(seen)")
+        }
+        let published = service.site.cluster.underlay(0, family == 0 ? .v4 : .v6)
+        #expect(
+          try service.counts(from: service.site.cluster.fabric, 2, to: [published], .tcp, SharedService.hostPort)
+            == [["1/1": 2]])
+      }
+    }
+  }
+
+  @Test func `the containers of a host whose lease ended get no connections while sync --watch runs`() throws {
+    try SharedService.use { service in
+      var service = service
+      let near = try service.attach(1, on: 0)
+      service.leaseSeconds = 10
+      _ = try service.attach(1, on: 1)
+      _ = try service.attach(1, on: 2)
+      try service.sync(0..<1)
+      let all = Self.twice(["0/1": 2, "1/1": 2, "2/1": 2])
+      #expect(try service.counts(from: near.namespace, 6) == all)
+      try service.watching(on: 0) {
+        try eventually("host 0 has no back-end of the hosts that do not renew their leases") {
+          try service.counts(from: near.namespace, 6, patience: 3) == Self.twice(["0/1": 6])
+        }
+      }
+    }
+  }
+
+  @Test func `a host follows others with sync --watch, and repair restores the rules`() throws {
+    try SharedService.use { service in
+      let near = try service.attach(1, on: 0)
+      try service.watching(on: 0) {
+        let far = try service.attach(1, on: 1)
+        let both = Self.twice(["0/1": 2, "1/1": 2])
+        try eventually("host 0 knows the back-end") {
+          try service.counts(from: near.namespace, 4, patience: 3) == both
+        }
+        try near.lab.shell("nft flush ruleset", in: near.lab.host)
+        try service.cnictl("repair", on: 0).requireSuccess()
+        #expect(try service.counts(from: near.namespace, 4) == both)
+        #expect(try service.delete(far).complaint == "")
+        try eventually("host 0 has forgotten it") {
+          try service.counts(from: near.namespace, 4, patience: 3) == Self.twice(["0/1": 4])
+        }
+      }
+    }
+  }
+
+  @Test func `without a quorum ADD changes nothing and DEL removes the rules; the last DEL leaves nothing`() throws {
+    try SharedService.use { service in
+      let lab = service.site.cluster.hosts[0]
+      let plain = try service.network.attach(2, on: 0)
+      _ = try service.attach(1, on: 1)
+      let state = { () throws in
+        let script = "nft list ruleset; ip -br address show lo; find /run/swift-cni/filter -type f"
+        return Set(try lab.shell(script, in: lab.host).split(separator: "\n").map(String.init))
+      }
+      let before = try state()
+      let near = try service.attach(1, on: 0)
+      #expect(try service.counts(from: near.namespace, 4) == Self.twice(["0/1": 2, "1/1": 2]))
+      for member in 1...2 { service.site.etcd.stop(member: member) }
+      let with = try state()
+      #expect(try service.add(plain).code == 11)
+      #expect(try state().symmetricDifference(with) == [])
+      #expect(try lab.ask("STATUS", service.config(on: 0), plugin: "service").code == 50)
+      #expect(try service.delete(near).code == 11)
+      #expect(try state().symmetricDifference(before) == [])
+      for member in 1...2 { try service.site.etcd.start(member: member, waits: member == 2) }
+      #expect(try service.delete(near).complaint == "")
+      #expect(try service.keys().count == 1)
+      try service.add(plain).requireSuccess()
+      try lab.collectGarbage(service.config(on: 0), keeping: [], plugin: "service").requireSuccess()
+      #expect(try state().symmetricDifference(before) == [])
+      #expect(try service.keys().count == 1)
+    }
+  }
+
+  @Test func `another scheduler on another host is refused, and so is a network with one subnet for all hosts`() throws
+  {
+    try SharedService.use { service in
+      _ = try service.attach(1, on: 0)
+      let other = try service.network.attach(1, on: 1)
+      let refused = try service.add(other, weight: 1, #"{"scheduler": "source"}"#)
+      #expect(refused.code == 11 && refused.complaint.contains("scheduler roundRobin on host host0"), "\(refused)")
+      #expect(try service.keys().count == 1)
+    }
+    try Site.use(containers: 1) { site in
+      let service = SharedService(site, mode: "l2")
+      _ = try service.attach(1, on: 0)
+      let refused = try service.add(service.network.attach(1, on: 1))
+      #expect(refused.code == 7 && refused.complaint.contains("want a subnet for each host"), "\(refused)")
+    }
+  }
+}
