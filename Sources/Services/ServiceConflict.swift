@@ -37,20 +37,18 @@ extension BackEndRecord {
 private struct Service: Equatable, CustomStringConvertible {
   var name: String
   var addresses: [IPAddress]
-  var ports: [String]
   var scheduler: BackEnd.Scheduler?
 
   init(_ name: String, of backEnds: [BackEnd]) {
     self.name = name
     let own = backEnds.filter { $0.address != nil }
     addresses = Set(own.compactMap { $0.address }).sorted()
-    ports = Set(own.map { "\($0.port)/\($0.transport)" }).sorted()
     scheduler = own.first?.scheduler
   }
 
   var description: String {
     let addresses = addresses.map { $0.description }.joined(separator: " ")
-    return "vip \(addresses), ports \(ports.joined(separator: " ")), scheduler \(scheduler ?? .random)"
+    return "vip \(addresses), scheduler \(scheduler ?? .random)"
   }
 }
 

@@ -62,7 +62,8 @@ struct ServicePort: JSONReadable, Equatable, Sendable {
 
   /// A port mapping of Mesos, of whose protocols the first one counts.
   fileprivate init(mesos json: JSONReader) throws(CNIError) {
-    self.init(try (json["container_port"] ?? json.required("containerPort")).portNumber())
+    let given = if let port = json["container_port"] { port } else { try json.required("containerPort") }
+    self.init(try given.portNumber())
     guard let given = try json.text("protocol")?.split(separator: ",").first else { return }
     guard let transport = TransportProtocol(given.filter { $0 != " " }) else {
       throw try json.required("protocol").refusal(TransportProtocol.expectedForm)

@@ -28,7 +28,7 @@ struct VIPLabel {
         throw Self.refusal(label, "an address in \"vipRange\"")
       }
       vips = [address]
-      name = "vip-" + host.map { $0.isHexDigit ? "\($0)" : "-" }.joined()
+      name = "vip-" + String(address.description.map { $0 == "." || $0 == ":" ? "-" : $0 })
     } else {
       guard ServiceSettings.isName(host) else { throw Self.refusal(label, ServiceSettings.nameForm) }
       let service = host
