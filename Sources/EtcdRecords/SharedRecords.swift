@@ -56,11 +56,12 @@ public struct SharedRecords<Record: SharedRecord> {
 }
 
 extension SharedRecords {
-  /// Renews and returns this host's lease: the recorded one, or a new one if that has expired.
+  /// Renews this host's lease, or grants a new one if the recorded one has expired.
   ///
   /// - Parameters:
   ///   - store: etcd.
   ///   - directory: where the lease is recorded.
+  /// - Returns: the lease.
   /// - Throws: code 11 if no quorum answers; then nothing is changed.
   public func lease<Store: EtcdStore & ~Copyable>(
     _ store: inout Store, recordedIn directory: String

@@ -18,7 +18,8 @@ extension OverlayCommand {
       discussion: """
         For overlay-vxlan networks whose control plane is static, reads the peers; for those with etcd, reads etcd and \
         renews this host's lease, if it has one. Sets the entries and routes of the VXLAN device that differ. Skips \
-        networks that have had no container on this host. Without arguments for every network.
+        networks that have had no container on this host. Without arguments for every network. Also updates names and \
+        services that hosts share through etcd.
 
         With --watch it runs until it is stopped: it applies changes in etcd at once, all that are waiting together, \
         renews leases after a third of their time, and reads files and configurations again every --interval seconds. \
