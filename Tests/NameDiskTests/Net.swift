@@ -73,9 +73,14 @@ struct Net: Sendable {
     }
   }
 
-  func leave(_ number: Int, on network: String = "net") throws {
+  func leave(
+    _ number: Int, on network: String = "net",
+    willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in }
+  ) throws {
     let owner = try owner(number, on: network)
-    guard let names = try NetworkNames.lock(owner.network, in: state, createIfMissing: false) else { return }
+    guard
+      let names = try NetworkNames.lock(owner.network, in: state, createIfMissing: false, willChange: willChange)
+    else { return }
     if let failure = names.leave(owner).first { throw failure }
   }
 

@@ -1,5 +1,6 @@
 import CNI
 import Foundation
+import Linux
 import NetTypes
 import Testing
 @testable import Names
@@ -160,6 +161,51 @@ struct ServiceNamesTests {
       return true
     }) { step += 1 }
     #expect(step > 7)
+  }
+
+  @Test func `after a DEL that failed the next back-end's lines are in each file`() throws {
+    try Net.use { net in
+      let web = try Self.web(), server = NameServerTarget.directory("\(net.directory)/d")
+      for number in 1...2 { try net.join(number) }
+      try net.join(3, services: web, server: server)
+      #expect(throws: KernelError.self) { try net.leave(3, willChange: Self.stop(at: 1)) }
+      try net.join(4, services: web, server: server)
+      for number in 1...2 { #expect(Self.services(number, in: net) == Self.lines) }
+      try net.leave(3)
+      for number in 1...2 { #expect(Self.services(number, in: net) == Self.lines) }
+      try net.leave(4)
+      for number in 1...2 { #expect(Self.services(number, in: net) == []) }
+    }
+  }
+
+  @Test func `a hosts file that could not be written gets the lines later`() throws {
+    try Net.use { net in
+      try net.join(1)
+      var member = try #require(try net.state.member(net.owner(1)))
+      let own = member.hosts
+      let status = try #require(try Files.status("/proc/version"))
+      member.hosts = FileReference(path: "/proc/version", device: status.device, inode: status.inode)
+      try net.state.put(member)
+      try net.join(2, services: Self.web())
+      member = try #require(try net.state.member(net.owner(1)))
+      #expect(member.overdue == [])
+      member.hosts = own
+      try net.state.put(member)
+      try net.join(3)
+      #expect(Self.services(1, in: net).sorted() == Self.lines)
+      #expect(try net.differences(1) == [])
+    }
+  }
+
+  @Test func `a name server's file goes with the last attachment that uses the server`() throws {
+    try Net.use { net in
+      let web = try Self.web(), server = NameServerTarget.directory("\(net.directory)/d")
+      try net.join(1)
+      try net.join(2, services: web, server: server)
+      try Self.update(net, [Self.remote(web)])
+      try net.leave(2)
+      #expect(!tree("\(net.directory)/d").contains(":net:services.hosts"))
+    }
   }
 
   @Test(arguments: [true, false])

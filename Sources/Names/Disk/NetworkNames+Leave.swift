@@ -60,7 +60,8 @@ extension NetworkNames {
     }
     attempt { () throws(KernelError) in
       if failures.isEmpty { return try state.remove(owner) }
-      if let member, !peers.isEmpty { try state.put(member) }
+      // Peers may lack the lines of its services already, so for the next back-end it must not be complete.
+      if let member, !peers.isEmpty, member.services.isEmpty { try state.put(member) }
     }
     attempt { () throws(KernelError) in try removeRemoteRecordIfUnused() }
     return failures

@@ -17,7 +17,7 @@ extension NetworkNames {
   }
 
   /// Whether hosts files may have lines of services whose containers are not attached: after an ADD or DEL that was killed.
-  func hasUnsettledServices(except owner: AttachmentID? = nil) throws(KernelError) -> Bool {
+  func hasUnsettledServices(except owner: AttachmentID) throws(KernelError) -> Bool {
     if try remoteRecord()?.isSettled == false { return true }
     return try members().contains { $0.isIncomplete && $0.owner != owner && !$0.services.isEmpty }
   }
