@@ -214,12 +214,6 @@ public struct HostFilter: PacketFilter {
     try ruleSetFiles.hasRecords(except: owners, role)
   }
 
-  public func needsVirtualAddress(
-    _ address: IPAddress, on link: InterfaceName, except owners: Set<AttachmentID>
-  ) throws(KernelError) -> Bool {
-    try nftables.needsVirtualAddress(address, on: link, except: Set(owners.map { $0.filterTag }))
-  }
-
   public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
     var holders: [PortHolder] = []
     for backend in try usableBackends() {

@@ -119,6 +119,8 @@ extension RulesetSocket {
   ///   - chains: names of chains, also of other kinds.
   ///   - added: elements that the same transaction adds.
   ///   - isRemoved: whether it removes a present element.
+  /// - Returns: the changes, none for other chains.
+  /// - Throws: why the present elements cannot be read.
   borrowing func balancing(
     _ chains: [String], adding added: [Element], removing isRemoved: (Element) -> Bool
   ) throws(KernelError) -> [RulesetChange] {

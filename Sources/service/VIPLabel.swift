@@ -12,6 +12,7 @@ struct VIPLabel {
   var port: ServicePort
 
   /// - Parameters:
+  ///   - label: the label.
   ///   - mappings: the container's port mappings; label `VIP_n` is for the one at index n, if there is one.
   ///   - ranges: where the virtual addresses of names are chosen. An address must be in one of them.
   /// - Throws: code 7 with the label.

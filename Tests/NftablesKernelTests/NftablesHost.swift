@@ -117,7 +117,8 @@ private func backEnds() throws -> [Rule] {
     BackEnd(of: "web", address("10.5.255.10"), .tcp, 80, .random, to: address("10.1.0.2"), 8080, in: four, weight: 3),
     BackEnd(of: "web", nil, .tcp, 80, .source, to: address("10.1.0.2"), 8080, in: four),
     BackEnd(of: "web", nil, .sctp, 80, .source, to: address("fd00::2"), 8080, in: six),
-    BackEnd(of: "idle", address("10.5.255.10"), .tcp, 81, .random, to: address("10.1.0.2"), 81, in: four, weight: 0), shared,
+    BackEnd(of: "idle", address("10.5.255.10"), .tcp, 81, .random, to: address("10.1.0.2"), 81, in: four, weight: 0),
+    shared,
   ].map(Rule.balance)
 }
 

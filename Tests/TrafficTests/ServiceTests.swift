@@ -110,7 +110,8 @@ struct ServiceTests {
   }
 
   @Test(arguments: HostRules.allCases, ["legacy", "nft"])
-  func `with FORWARD DROP the service is reachable, its containers only by it`(rules: HostRules, flavour: String) throws {
+  func `with FORWARD DROP the service is reachable, its containers only by it`(rules: HostRules, flavour: String) throws
+  {
     try World.use(.nftables, containers: 1) { world in
       if flavour == "legacy" { try world.useTables() }
       try world.load(rules, flavour)

@@ -10,6 +10,7 @@ public struct PortConflicts {
   private let isForService: Bool
 
   /// - Parameters:
+  ///   - owner: the attachment that is to publish ports.
   ///   - allowsBound: whether a port may be published although a process has bound it.
   ///   - isForService: whether the ports lead to a service. The back-ends of one service share them; whether two services
   ///     have the same port is not checked here.
@@ -37,7 +38,8 @@ public struct PortConflicts {
       throw CNIError(
         .portInUse,
         "publish host port \(port.hostText): published already as \(holder.port.hostText) for "
-          + "\(holder.isService ? "a service with " : "")\(AttachmentID.description(ofFilterTag: holder.tag)): want another port")
+          + "\(holder.isService ? "a service with " : "")\(AttachmentID.description(ofFilterTag: holder.tag)): "
+          + "want another port")
     }
     if !allowsBound { try checkProcesses(ports, on: &kernel) }
   }
