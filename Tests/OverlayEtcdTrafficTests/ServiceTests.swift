@@ -151,7 +151,7 @@ struct `Services across hosts` {
       let service = SharedService(site, mode: "l2")
       _ = try service.attach(1, on: 0)
       let refused = try service.add(service.network.attach(1, on: 1))
-      #expect(refused.code == 7 && refused.complaint.contains("want a subnet for each host"), "\(refused)")
+      #expect(refused.code == 11 && refused.complaint.contains("want a subnet for each host"), "\(refused)")
     }
   }
 }
