@@ -218,6 +218,24 @@ private struct ServiceHost {
     }
   }
 
+  @Test func `an ADD whose result cannot be written leaves nothing here, and with etcd no key either`() throws {
+    try ServiceHost.use { first, second, store in
+      try first.add("a", 2)
+      let refused = CNIError(.ioFailure, "output is closed")
+      for fates in [[FakeEtcd.Fate.asUsual, .asUsual], [.asUsual, .asUsual, .noQuorum]] {
+        store.next(fates)
+        #expect(throws: refused) {
+          try second.plugin.add(second.call("b", 3)) { (_) throws(CNIError) in
+            #expect(second.kernel.filter.ruleSets.count == 2)
+            throw refused
+          }
+        }
+        #expect(second.kernel.filter.ruleSets.isEmpty)
+        #expect(store.pairs.count == fates.count - 1)
+      }
+    }
+  }
+
   @Test func `CHECK reports a missing key, STATUS that etcd does not answer`() throws {
     try ServiceHost.use { first, _, store in
       try first.add("a", 2)
