@@ -7,7 +7,6 @@ public import PacketFilter
 struct FarBackEnds {
   private(set) var backEnds: [BackEnd] = []
   private let subnets: [IPPrefix]
-  private let localTargets: Set<IPAddress>
   /// The back-end that each front was first seen with.
   private var fronts: [ServiceFront: BackEnd]
   private var seen: Set<String> = []
@@ -18,7 +17,6 @@ struct FarBackEnds {
   ///   - warn: called with what was left out and why.
   init(beside local: [BackEnd], _ records: [BackEndRecord], warn: (String) -> Void) {
     subnets = IPFamily.allCases.compactMap { family in local.first { $0.family == family }?.subnet.network }
-    localTargets = Set(local.map { $0.target })
     fronts = local.reduce(into: [:]) { $0[$1.front] = $0[$1.front] ?? $1 }
     for record in records {
       for backEnd in record.backEnds {
@@ -29,9 +27,8 @@ struct FarBackEnds {
 
   /// - Returns: why the back-end was left out, if that is an error.
   private mutating func add(_ backEnd: BackEnd) -> String? {
-    // Without a subnet no container of this host has the family. A target of this host has moved there, or away from it.
-    guard let subnet = subnets.first(where: { $0.family == backEnd.family }), !localTargets.contains(backEnd.target)
-    else { return nil }
+    // Without a subnet no container of this host has the family.
+    guard let subnet = subnets.first(where: { $0.family == backEnd.family }) else { return nil }
     guard !subnet.overlaps(backEnd.subnet) else { return "its subnet is this host's too" }
     let first = fronts[backEnd.front] ?? backEnd
     guard first.service == backEnd.service, first.scheduler == backEnd.scheduler else {

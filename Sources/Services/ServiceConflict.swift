@@ -21,8 +21,8 @@ extension BackEndRecord {
     for backEnd in backEnds {
       guard let shared = other.backEnds.first(where: { $0.subnet.overlaps(backEnd.subnet) }) else { continue }
       return CNIError(
-        .invalidNetworkConfig,
-        "key \"etcd\": subnet \(backEnd.subnet) of this host and \(shared.subnet) of host \(other.node): want a subnet for each host, else replies from other hosts' containers bypass this host"
+        .tryAgainLater,
+        "service \"\(backEnd.service)\": subnet \(backEnd.subnet) of this host and \(shared.subnet) of host \(other.node): want a subnet for each host, else replies from other hosts' containers bypass this host"
       )
     }
     return nil

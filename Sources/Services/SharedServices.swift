@@ -49,7 +49,9 @@ public struct SharedServices {
     let lock = try lock()
     defer { _ = lock }
     let local = try localRecords(&kernel)
-    guard let own = local.first(where: { $0.owner == owner }) else { return }
+    guard let own = local.first(where: { $0.owner == owner }) else {
+      throw CNIError(.tryAgainLater, "publish \(owner.attachment): its rules have been removed by another process")
+    }
     let others = try records.exchange(&store, joining: own, local: local, on: lease)
     for other in others { if let conflict = own.conflict(with: other) { throw conflict } }
     try apply(others, beside: local, &kernel)
@@ -63,8 +65,7 @@ public struct SharedServices {
   ) throws(CNIError) {
     let lock = try lock()
     defer { _ = lock }
-    try records.withdraw(owner, from: &store)
-    try update(&store, &kernel)
+    try update(&store, &kernel) { (store) throws(CNIError) in try records.withdraw(owner, from: &store) }
   }
 
   /// Deletes the keys of this host's attachments that are not in `valid`, and updates the rules as `leave` does.
@@ -73,8 +74,7 @@ public struct SharedServices {
   ) throws(CNIError) {
     let lock = try lock()
     defer { _ = lock }
-    try records.withdrawAll(except: valid, from: &store)
-    try update(&store, &kernel)
+    try update(&store, &kernel) { (store) throws(CNIError) in try records.withdrawAll(except: valid, from: &store) }
   }
 
   /// Puts back keys that etcd lost, and updates the rules for the back-ends of other hosts.
@@ -127,11 +127,14 @@ extension SharedServices {
     return ruleSets.compactMap { BackEndRecord($0, node: records.node) }
   }
 
+  /// Withdraws keys, and updates the rules; without a container here, there are none, whether etcd answers or not.
   private func update<Store: EtcdStore & ~Copyable, K: Kernel & ~Copyable>(
-    _ store: inout Store, _ kernel: inout K
+    _ store: inout Store, _ kernel: inout K, after withdraw: (inout Store) throws(CNIError) -> Void
   ) throws(CNIError) {
     let local = try localRecords(&kernel)
-    try apply(local.isEmpty ? [] : records.others(in: &store), beside: local, &kernel)
+    if local.isEmpty { try apply([], beside: local, &kernel) }
+    try withdraw(&store)
+    if !local.isEmpty { try apply(records.others(in: &store), beside: local, &kernel) }
   }
 
   /// Replaces the rules for the back-ends of other hosts.

@@ -96,7 +96,10 @@ struct ServiceDriver: ChainDriver {
       let earlier = recorded.first { $0.address == backEnds[index].address && $0.port == backEnds[index].port }
       backEnds[index].device = earlier?.device
     }
-    return changes(backEnds, owner)
+    let far = try convertingErrors { () throws(KernelError) in
+      try kernel.filter.ruleSet(of: .farBackEnds(of: owner.network), .services)
+    }
+    return changes(backEnds, owner) + [far].compactMap { $0.map { .addRules($0) } }
   }
 
   func removal<K: Kernel & ~Copyable>(

@@ -116,7 +116,7 @@ extension SharedService {
   /// The answers to `count` requests at the same time to an address of each family.
   func answers(
     from namespace: String, _ count: Int, to addresses: [String] = Self.vips, _ transport: Probe.Transport = .tcp,
-    _ port: Int = 8000, patience: Double = 30
+    _ port: Int = 8000, patience: Double = 15
   ) throws -> [[Answer: Int]] {
     let servers = site.cluster.hosts.indices.flatMap { host in
       (1...site.cluster.hosts[host].containerCount).flatMap { number in
@@ -139,7 +139,7 @@ extension SharedService {
   /// As `answers`, only how often each container answered.
   func counts(
     from namespace: String, _ count: Int, to addresses: [String] = Self.vips, _ transport: Probe.Transport = .tcp,
-    _ port: Int = 8000, patience: Double = 30
+    _ port: Int = 8000, patience: Double = 15
   ) throws -> [[String: Int]] {
     try answers(from: namespace, count, to: addresses, transport, port, patience: patience).map { all in
       all.reduce(into: [:]) { $0[$1.key.name, default: 0] += $1.value }

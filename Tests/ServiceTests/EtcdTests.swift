@@ -163,9 +163,12 @@ private struct ServiceHost {
         let attachments = try valid.map {
           ValidAttachments.Attachment(containerID: try #require(ContainerID($0)), ifname: "eth0")
         }
-        try second.plugin.collectGarbage(
-          NetworkCall(name: "net", config: second.config("{}"), delegates: FakeDelegate(type: nil).delegates),
-          valid: Set(attachments))
+        let network = NetworkCall(
+          name: "net", config: try second.config("{}"), delegates: FakeDelegate(type: nil).delegates)
+        store.next(.noQuorum)
+        expect(.tryAgainLater) { try second.plugin.collectGarbage(network, valid: Set(attachments)) }
+        #expect(try second.farTargets().count == 2 * valid.count)
+        try second.plugin.collectGarbage(network, valid: Set(attachments))
         #expect(store.pairs.map(\.key) == (["a"] + valid).map { "/swift-cni/services/net/\($0):eth0" })
         #expect(try second.farTargets().count == 2 * valid.count)
       }
@@ -195,7 +198,7 @@ private struct ServiceHost {
       try first.add("a", 2)
       var call = try second.call("b", 3)
       call.previous?.ips[0].address = "10.1.1.3/24"
-      expect(.invalidNetworkConfig, "want a subnet for each host") {
+      expect(.tryAgainLater, "want a subnet for each host") {
         try second.plugin.add(call) { (_) throws(CNIError) in }
       }
       #expect(store.pairs.count == 1)
@@ -212,6 +215,24 @@ private struct ServiceHost {
       expect(.tryAgainLater) { try second.add("b", 3) }
       #expect(store.texts == texts)
       #expect(second.kernel.filter.ruleSets == ruleSets)
+    }
+  }
+
+  @Test func `an ADD whose result cannot be written leaves nothing here, and with etcd no key either`() throws {
+    try ServiceHost.use { first, second, store in
+      try first.add("a", 2)
+      let refused = CNIError(.ioFailure, "output is closed")
+      for fates in [[FakeEtcd.Fate.asUsual, .asUsual], [.asUsual, .asUsual, .noQuorum]] {
+        store.next(fates)
+        #expect(throws: refused) {
+          try second.plugin.add(second.call("b", 3)) { (_) throws(CNIError) in
+            #expect(second.kernel.filter.ruleSets.count == 2)
+            throw refused
+          }
+        }
+        #expect(second.kernel.filter.ruleSets.isEmpty)
+        #expect(store.pairs.count == fates.count - 1)
+      }
     }
   }
 
