@@ -205,7 +205,8 @@ extension NetNS {
   var suffix: String { self == .container ? " in the container" : "" }
 }
 
-func nilIfLinkMissing<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
+/// The body's value; `nil` if it throws ENODEV.
+public func nilIfLinkMissing<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
   do throws(KernelError) { return try body() } catch {
     guard error.errno == .ENODEV else { throw error }
     return nil

@@ -10,8 +10,13 @@ extension LiveKernel {
   mutating func add(_ spec: AddressSpec, doing operation: String) throws(KernelError) {
     let index = try index(of: spec.interface, on: spec.netns, for: operation)
     try perform(.add(spec, index: index), on: spec.netns)
-    if spec.prefix.family == .v6, spec.skipsDAD { try awaitLocalRoute(spec, index) }
-    if spec.isAnnounced, spec.netns == .host { try announce(spec, index) }
+    do throws(KernelError) {
+      if spec.prefix.family == .v6, spec.skipsDAD { try awaitLocalRoute(spec, index) }
+      if spec.isAnnounced, spec.netns == .host { try announce(spec, index) }
+    } catch {
+      try? perform(.delete(spec, index: index), on: spec.netns)  // the first error is thrown
+      throw error
+    }
   }
 
   private func awaitLocalRoute(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {

@@ -158,7 +158,8 @@ extension Kernel where Self: ~Copyable {
   /// Makes every change, and continues after errors.
   ///
   /// If `route_localnet` could not be reset, the rules stay, because one of them guards 127.0.0.0/8; and if a link could not
-  /// be removed or taken down, because they may limit its connections.
+  /// be removed or taken down, because they may limit its connections; and if an address could not be removed, because
+  /// their record names it.
   ///
   /// - Parameters:
   ///   - changes: the changes, rules after links.
@@ -171,7 +172,7 @@ extension Kernel where Self: ~Copyable {
       do throws(KernelError) { try apply(change) } catch {
         problems.append(CNIError(error))
         switch change {
-        case .disableRouteLocalnet, .deleteLink, .changeLink: keepsRules = true
+        case .disableRouteLocalnet, .deleteLink, .changeLink, .deleteAddress: keepsRules = true
         default: break
         }
       }

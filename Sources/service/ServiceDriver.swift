@@ -107,12 +107,14 @@ struct ServiceDriver: ChainDriver {
   ) throws(KernelError) -> [Change] {
     try kernel.filter.lock()
     var backEnds = try kernel.filter.ruleSet(of: owner, .services)?.backEnds ?? []
-    var changes: [Change] = [.removeRules(owner, .services, everywhere: true)]
+    // Rules last: their record lists the addresses.
+    var changes = try addressRemovals(backEnds, of: [owner], on: &kernel)
+    changes.append(.removeRules(owner, .services, everywhere: true))
     if let far = try farBackEndsToRemove(with: owner, on: &kernel) {
       changes.append(.removeRules(far.owner, .services, everywhere: false))
       backEnds += far.backEnds
     }
-    return changes + (try leftovers(backEnds, of: [owner], on: &kernel))
+    return changes + connectionRemovals(backEnds)
   }
 
   func garbage<K: Kernel & ~Copyable>(
@@ -122,8 +124,9 @@ struct ServiceDriver: ChainDriver {
     // Those of other hosts stay as long as a container of this host is on the network.
     let valid = valid.isEmpty ? valid : valid.union([.farBackEnds(of: network)])
     let gone = try kernel.filter.ruleSets(of: network, except: valid).filter { $0.role == .services }
-    return [.removeStaleRules(network, .services, valid: valid, everywhere: true)]
-      + (try leftovers(gone.flatMap { $0.backEnds }, of: Set(gone.map { $0.owner }), on: &kernel))
+    let backEnds = gone.flatMap { $0.backEnds }
+    return try addressRemovals(backEnds, of: Set(gone.map { $0.owner }), on: &kernel)
+      + [.removeStaleRules(network, .services, valid: valid, everywhere: true)] + connectionRemovals(backEnds)
   }
 
   /// The rules for back-ends of other hosts, if this is the last container here.
@@ -136,8 +139,8 @@ struct ServiceDriver: ChainDriver {
     return others.contains { $0.role == .services } ? nil : far
   }
 
-  /// What to remove after the rules: addresses that no other back-end needs, and conntrack entries of UDP connections.
-  private func leftovers<K: Kernel & ~Copyable>(
+  /// Removes the addresses that no other back-end needs.
+  private func addressRemovals<K: Kernel & ~Copyable>(
     _ backEnds: [BackEnd], of owners: Set<AttachmentID>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     var changes: [Change] = []
@@ -145,11 +148,16 @@ struct ServiceDriver: ChainDriver {
       let address = spec.prefix.address, link = spec.interface
       guard try !kernel.filter.needsVirtualAddress(address, on: link, except: owners) else { continue }
       // The kernel removes a link's addresses with the link.
-      guard let present = try? kernel.addresses(of: link, on: .host), present.contains(spec.prefix) else { continue }
-      changes.append(.deleteAddress(spec))
+      let present = try nilIfLinkMissing { () throws(KernelError) in try kernel.addresses(of: link, on: .host) }
+      if present?.contains(spec.prefix) == true { changes.append(.deleteAddress(spec)) }
     }
+    return changes
+  }
+
+  /// Deletes the conntrack entries of UDP connections.
+  private func connectionRemovals(_ backEnds: [BackEnd]) -> [Change] {
     let tracked = Set(backEnds.filter { $0.transport == .udp }.map { $0.trackedConnections })
-    return changes + (tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)])
+    return tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)]
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: ServiceConfig, on kernel: inout K) throws(KernelError) -> String? {

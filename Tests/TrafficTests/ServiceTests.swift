@@ -146,4 +146,71 @@ struct ServiceTests {
       #expect(later.code == 107 && later.complaint.contains("a service with container"), "\(later)")
     }
   }
+
+  @Test func `a connection that is open stays when containers come and go, and UDP follows`() throws {
+    try World.use(.nftables, containers: 3) { world in
+      let network = try Self.network(world)
+      let first = try network.add(1)
+      try world.holdConnections(to: Self.vips, at: first)
+      let second = try network.add(2), third = try network.add(3)
+      try network.delete(second)
+      #expect(try world.heldConnectionsWork())
+      // A client that goes on sending from the same port is not led to the container that has left.
+      try network.delete(third)
+      let clients = Self.vips.map { Expectation(.outside, to: $0, .udp, 8000, by: .container(1)) }
+      for _ in 0..<2 { try world.expect(clients) }
+      let fourth = try network.add(3)
+      try network.delete(first)
+      try world.expect(Self.vips.map { Expectation(.outside, to: $0, .udp, 8000, by: .container(3)) })
+      try network.delete(fourth)
+    }
+  }
+}
+
+extension World {
+  /// Opens a connection from outside to each address, to a server in the container, and keeps it busy.
+  fileprivate func holdConnections(to addresses: [String], at attachment: Network.Attachment) throws {
+    let program = """
+      from ctypes import CDLL
+      from os.path import exists
+      from socket import AF_INET6, create_connection, create_server
+      from sys import argv
+      from time import sleep
+      def enter(name):
+          with open("/run/netns/" + name) as file:
+              assert CDLL(None).setns(file.fileno(), 0x40000000) == 0
+      server, client, enough, *addresses = argv[1:]
+      enter(server)
+      listener = create_server(("::", 80), family=AF_INET6, dualstack_ipv6=True)
+      enter(client)
+      pairs = [(create_connection((address, 8000), 20), listener.accept()[0]) for address in addresses]
+      print("open", flush=True)
+      isLast = False
+      while not isLast:
+          isLast = exists(enough)
+          for near, far in pairs:
+              near.settimeout(20), far.settimeout(20)
+              near.sendall(b"x"), far.sendall(far.recv(1))
+              assert near.recv(1) == b"x"
+          sleep(0.01)
+      print("worked", flush=True)
+      """
+    try shell("cat > \(lab.directory)/hold.py <<'END'\n\(program)\nEND")
+    let words = [
+      namespace(.container(attachment.container)), namespace(.outside), "\(lab.directory)/enough",
+    ] + addresses
+    try launch("hold", "python3 \(lab.directory)/hold.py \(words.joined(separator: " "))")
+    try waitForHeld("open")
+  }
+
+  private func waitForHeld(_ word: String) throws {
+    try shell("for i in $(seq 300); do grep -q \(word) \(lab.directory)/hold.log && exit; sleep 0.1; done; cat \(lab.directory)/hold.log; exit 1")
+  }
+
+  /// Whether the connections still transferred data both ways just now.
+  fileprivate func heldConnectionsWork() throws -> Bool {
+    try shell("touch \(lab.directory)/enough")
+    try waitForHeld("worked")
+    return true
+  }
 }
