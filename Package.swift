@@ -208,7 +208,7 @@ let package = Package(
       [
         "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-etcd", "ipam-host-local", "ipvlan",
         "macvlan", "none", "overlay-vxlan", "portmap", "ptp", "service", "tuning", "vlan", "CNI", "CNIRuntime", "IPAM", "Linux",
-        "Names", "NetTypes", "Overlay", "PluginKit",
+        "Names", "NetTypes", "Overlay", "PacketFilter", "PluginKit",
       ]),
     tests(
       "TuningTests",

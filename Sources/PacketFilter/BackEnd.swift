@@ -2,7 +2,7 @@ public import CNI
 public import NetTypes
 
 /// A container that takes connections to a virtual address and port of a service; one rule for each of them.
-public struct BackEnd: Equatable, Sendable {
+public struct BackEnd: Hashable, Sendable {
   /// How the back-end of a new connection is chosen.
   public enum Scheduler: String, TextCodable, CaseIterable {
     case random
@@ -34,6 +34,8 @@ public struct BackEnd: Equatable, Sendable {
   public var subnet: IPPrefix
   /// The host's link that has the virtual address for this rule; `nil`: the host has it itself, or it is not wanted.
   public var device: InterfaceName?
+  /// `nil`: it takes connections as long as it exists.
+  public var health: HealthCheck?
 
   public init(
     of service: String, _ address: IPAddress?, _ transport: TransportProtocol, _ port: UInt16, _ scheduler: Scheduler,
@@ -67,7 +69,7 @@ extension BackEnd: JSONReadable {
       "service": .string(service), "address": .text(address), "protocol": .text(transport), "port": .number(port),
       "scheduler": .text(scheduler), "target": .text(target), "targetPort": .number(targetPort),
       "weight": .number(weight), "subnet": .text(subnet),
-      "device": .text(device),
+      "device": .text(device), "health": health?.json,
     ])
   }
 
@@ -81,5 +83,6 @@ extension BackEnd: JSONReadable {
       try json.required("targetPort").portNumber(), in: try json.required("subnet").parsed(),
       weight: try weight.integer())
     device = try json.parsed("device")
+    health = try json.object("health")
   }
 }

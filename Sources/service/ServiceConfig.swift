@@ -12,10 +12,11 @@ struct ServiceConfig: ChainConfig {
   let scheduler: BackEnd.Scheduler?
   let weight: Int?
   let published: [HostPort]?
+  let health: HealthCheck?
 
   init(_ json: JSONReader) throws(CNIError) {
     nestedPlugin = try NestedPlugin(in: json)
-    for key in ["health", "engine", "resolve"] where json[key] != nil {
+    for key in ["engine", "resolve"] where json[key] != nil {
       throw CNIError(.unsupportedField, "key \"\(key)\": not supported yet: want no such key")
     }
     service = try json.text("service")
@@ -24,6 +25,8 @@ struct ServiceConfig: ChainConfig {
     scheduler = try json.parsed("scheduler")
     weight = try json.integer("weight")
     published = try json.objects("publish")
+    let target = ports?.first { $0.transport == .tcp }?.target
+    health = try json["health"].map { (json) throws(CNIError) in try HealthCheck(json, defaultPort: target) }
   }
 
   /// A configuration for DEL with only the delegate; `nil` if that cannot be read.

@@ -123,7 +123,7 @@ struct ServiceDriver: ChainDriver {
       guard let present = try? kernel.addresses(of: link, on: .host), present.contains(spec.prefix) else { continue }
       changes.append(.deleteAddress(spec))
     }
-    let tracked = Set(backEnds.filter { $0.transport == .udp }.map { $0.trackedConnections })
+    let tracked = Set(backEnds.compactMap { $0.trackedConnections })
     return changes + (tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)])
   }
 
@@ -135,9 +135,11 @@ struct ServiceDriver: ChainDriver {
 extension ServiceSettings {
   fileprivate func backEnd(_ address: IPAddress?, _ number: UInt16, _ port: ServicePort, _ prefix: IPPrefix) -> BackEnd
   {
-    BackEnd(
+    var backEnd = BackEnd(
       of: service, address, port.transport, number, scheduler, to: prefix.address, port.target, in: prefix.network,
       weight: weight)
+    backEnd.health = health
+    return backEnd
   }
 }
 
@@ -151,11 +153,6 @@ extension BackEnd {
   /// `nil` at a virtual address.
   fileprivate var publishedPort: PublishedPort? {
     address == nil ? PublishedPort(transport, hostPort: port, to: target, targetPort) : nil
-  }
-
-  /// UDP has no end of a connection, so an entry would lead to a back-end that is gone.
-  fileprivate var trackedConnections: ConntrackFilter {
-    ConntrackFilter(.udp, family, to: address, port, at: target)
   }
 }
 

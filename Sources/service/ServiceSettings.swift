@@ -11,6 +11,7 @@ struct ServiceSettings: Equatable {
   var published: [(hostPort: UInt16, port: ServicePort)]
   var scheduler: BackEnd.Scheduler
   var weight: Int
+  var health: HealthCheck?
 
   /// - Throws: code 7 for a value that is missing or not valid.
   init(_ config: ServiceConfig) throws(CNIError) {
@@ -28,6 +29,7 @@ struct ServiceSettings: Equatable {
     guard KeyRange.backEndWeight.contains(weight) else {
       throw CNIError(.invalidNetworkConfig, "key \"weight\": \(weight): want 0 to 100")
     }
+    health = config.health
     published = []
     for hostPort in config.published ?? [] { published.append((hostPort.hostPort, try port(of: hostPort))) }
   }
@@ -59,7 +61,7 @@ struct ServiceSettings: Equatable {
 
   static func == (left: Self, right: Self) -> Bool {
     left.service == right.service && left.vips == right.vips && left.ports == right.ports
-      && left.scheduler == right.scheduler && left.weight == right.weight
+      && left.scheduler == right.scheduler && left.weight == right.weight && left.health == right.health
       && left.published.elementsEqual(right.published) { $0 == $1 }
   }
 }

@@ -38,7 +38,9 @@ import Testing
     "firewall": ({ _ = try FirewallConfig($0) }, ["{\(policy)}"]),
     "service": (
       { _ = try ServiceConfig($0) },
-      [#"{"ports":[{"port":80}],"publish":[{"hostPort":80}],"delegate":{"type":"bridge"}}"#]
+      [#""tcp":80"#, #""http":"/","port":80"#].map {
+        #"{"ports":[{"port":80}],"publish":[{"hostPort":80}],"health":{\#($0)},"delegate":{"type":"bridge"}}"#
+      }
     ),
     "dns-hosts": ({ _ = try DNSHostsConfig($0) }, servers),
     "dnsname": ({ _ = try DNSHostsConfig($0) }, servers + [#"{"hosts":true}"#]),
