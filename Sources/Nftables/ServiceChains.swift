@@ -125,6 +125,8 @@ extension RulesetSocket {
   ///   - chains: names of chains, also of other kinds.
   ///   - added: elements that the same transaction adds.
   ///   - isRemoved: whether it removes a present element.
+  /// - Returns: also the deletions of elements that keep out back-ends which leave.
+  /// - Throws: the kernel's error.
   borrowing func balancing(
     _ chains: [String], adding added: [Element], removing isRemoved: (Element) -> Bool
   ) throws(KernelError) -> [RulesetChange] {

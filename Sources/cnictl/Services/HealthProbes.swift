@@ -5,13 +5,11 @@ import NetTypes
 struct HealthProbes {
   private var running: [(target: HealthTarget, socket: ProbeSocket)] = []
   private var waiting: [HealthTarget] = []
-  /// For each target, why it is not healthy; `nil`: it is.
-  private var finished: [(target: HealthTarget, fault: String?)] = []
 
   /// More wait, so that a process with the usual limit of open files can run them.
   private static let limit = 256
 
-  var isIdle: Bool { running.isEmpty && waiting.isEmpty && finished.isEmpty }
+  var isIdle: Bool { running.isEmpty && waiting.isEmpty }
 
   func has(_ target: HealthTarget) -> Bool {
     running.contains { $0.target == target } || waiting.contains(target)
@@ -21,8 +19,9 @@ struct HealthProbes {
 
   /// Waits until a probe proceeds, or until then.
   ///
-  /// - Returns: what is finished.
+  /// - Returns: the targets whose probes are finished, with the reason why they are not healthy.
   mutating func proceed(until: Clock) throws(KernelError) -> [(target: HealthTarget, fault: String?)] {
+    var finished: [(target: HealthTarget, fault: String?)] = []
     let next = waiting.prefix(Self.limit - running.count)
     waiting.removeFirst(next.count)
     for target in next {
@@ -35,7 +34,6 @@ struct HealthProbes {
       if let outcome = socket.outcome { finished.append((target, target.fault(outcome))) }
     }
     running.removeAll { $0.socket.outcome != nil }
-    defer { finished = [] }
     return finished
   }
 }
