@@ -222,7 +222,7 @@ let package = Package(
         "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-etcd", "ipam-host-local", "ipvlan",
         "macvlan", "none", "overlay-vxlan", "portmap", "ptp", "service", "tuning", "vlan", "CNI", "CNIRuntime",
         "EtcdRecords", "IPAM", "Linux", "Services",
-        "Names", "NetTypes", "Overlay", "PluginKit",
+        "Names", "NetTypes", "Overlay", "PacketFilter", "PluginKit",
       ]),
     tests(
       "TuningTests",

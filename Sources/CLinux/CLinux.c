@@ -240,6 +240,36 @@ int cl_announce(int index, const uint8_t mac[6], const uint8_t *address, size_t 
   return length == 4 ? announce_v4(index, mac, address) : announce_v6(index, mac, address);
 }
 
+int cl_connect(const uint8_t *address, size_t length, uint16_t port) {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } to = {0};
+  if (length == 4) {
+    to.v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+    memcpy(&to.v4.sin_addr, address, length);
+  } else {
+    to.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    memcpy(&to.v6.sin6_addr, address, length);
+  }
+  const int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -1;
+  if (connect(fd, &to.any, length == 4 ? sizeof to.v4 : sizeof to.v6) == 0 || errno == EINPROGRESS) return fd;
+  const int reason = errno;
+  close(fd);
+  errno = reason;
+  return -1;
+}
+
+int cl_connect_result(int fd) {
+  int reason = 0;
+  socklen_t size = sizeof reason;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &reason, &size) < 0) return -1;
+  errno = reason;
+  return reason == 0 ? 0 : -1;
+}
+
 /* In assembly, because a constant of C would be folded into the code, where objcopy(1) cannot change it. */
 __asm__(
     ".pushsection .note.swift-cni,\"a\",%note\n"

@@ -19,6 +19,12 @@ public enum KeyRange {
   public static let logGroup = 0...65535
   /// The share of a service's connections that a back-end takes.
   public static let backEndWeight = 0...100
+  /// The time between two health checks of a back-end, in seconds.
+  public static let healthInterval = 1...3600
+  /// The time for an answer to one, in seconds.
+  public static let healthTimeout = 1...60
+  /// The health checks in a row that take a back-end out or in.
+  public static let healthCount = 1...10
   /// `bcqueuelen` of a macvlan link, in frames.
   public static let broadcastQueue = 1...Int(UInt32.max)
   /// Of `tuning`: the kernel has narrower limits for each kind of link.

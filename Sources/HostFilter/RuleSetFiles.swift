@@ -101,12 +101,16 @@ struct RuleSetFiles {
     return ruleSet?.owner == owner ? ruleSet : nil
   }
 
-  /// All rule sets of one network except those of `kept`, whose files are not read; skips files without a valid rule set.
-  func ruleSets(of network: NetworkName, except kept: Set<AttachmentID> = []) throws(KernelError) -> [RuleSet] {
+  /// All rule sets of one network except those of `kept` and of other roles, whose files are not read; skips files without
+  /// a valid rule set.
+  func ruleSets(
+    of network: NetworkName, except kept: Set<AttachmentID> = [], _ role: PluginRole? = nil
+  ) throws(KernelError) -> [RuleSet] {
     let skipped = stems(of: kept)
     var ruleSets: [RuleSet] = []
     for name in try names(on: network).sorted()
     where !SetAside.isAsideName(name) && !skipped.contains(stem(name)) {
+      if let role, !name.hasSuffix(".\(role.rawValue)") { continue }
       if let ruleSet = try readableRuleSet(name, on: network) { ruleSets.append(ruleSet) }
     }
     return ruleSets

@@ -1,4 +1,5 @@
 public import NetTypes
+public import PacketFilter
 
 /// A socket of the host that receives new connections at a port.
 ///
@@ -67,5 +68,12 @@ extension ConntrackFilter: CustomStringConvertible {
   /// `192.0.2.1:53/udp`, `IPv4 port 53/udp`.
   public var description: String {
     "\(address.map { "\($0) port" } ?? "IPv\(family.digit) port") \(port)/\(transport)"
+  }
+}
+
+extension BackEnd {
+  /// What to delete when it takes no connections any more; `nil` unless they are UDP, which has no end of a connection.
+  public var trackedConnections: ConntrackFilter? {
+    transport == .udp ? ConntrackFilter(.udp, family, to: address, port, at: target) : nil
   }
 }

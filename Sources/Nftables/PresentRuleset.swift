@@ -63,9 +63,8 @@ enum PresentRuleset {
   private static func expectedRules(
     of chain: SharedChain.Companion, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> Int {
-    guard let set = ServiceChains.sets(of: chain.name).first else { return chain.rules.count }
-    let members = try socket.elements(of: set).compactMap { Element($0, in: set) }
-    return ServiceChains.rule(chain.name, members) == nil ? 0 : 1
+    guard ServiceChains.Name(chain.name) != nil else { return chain.rules.count }
+    return ServiceChains.rule(chain.name, try socket.takingMembers(of: chain.name)) == nil ? 0 : 1
   }
 
   /// Deletions of all shared chains that no owner's element leads to; each is run as a transaction of its own.

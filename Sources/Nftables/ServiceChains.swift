@@ -59,7 +59,22 @@ enum ServiceChains {
     SetSpec(.services, "\(chain)_members", key: [Field.Kind(family), .port], value: .fields([.number]))
   }
 
-  static func sets(of chain: String) -> [SetSpec] { Name(chain).map { [members(of: chain, $0.family)] } ?? [] }
+  /// Those of the back-ends that are out.
+  static func down(of chain: String, _ family: IPFamily) -> SetSpec {
+    SetSpec(.services, "\(chain)_down", key: [Field.Kind(family), .port])
+  }
+
+  static func member(_ backEnd: BackEnd, _ owner: ElementOwner) -> Element {
+    Element(
+      set: members(of: chain(of: backEnd).name, backEnd.family),
+      key: [.address(backEnd.target), .port(backEnd.targetPort)], value: .fields([.number(UInt32(backEnd.weight))]),
+      comment: owner.comment)
+  }
+
+  /// The back-ends first.
+  static func sets(of chain: String) -> [SetSpec] {
+    Name(chain).map { [members(of: chain, $0.family), down(of: chain, $0.family)] } ?? []
+  }
 
   /// The chain of a set of back-ends; `nil` for another set.
   static func chain(of set: SetSpec) -> String? {
@@ -90,9 +105,7 @@ extension NftablesPlan {
       elements.append(ServiceChains.user(owner, of: used))
     }
     chains.append(back)
-    add(
-      ServiceChains.members(of: chain.name, backEnd.family), [.address(backEnd.target), .port(backEnd.targetPort)],
-      .fields([.number(UInt32(backEnd.weight))]), owner)
+    elements.append(ServiceChains.member(backEnd, owner))
     add(sets.servicesBack, [.address(backEnd.target)], .jump(back.name), owner)
   }
 }
@@ -119,19 +132,23 @@ extension RulesetSocket {
   ///   - chains: names of chains, also of other kinds.
   ///   - added: elements that the same transaction adds.
   ///   - isRemoved: whether it removes a present element.
-  /// - Returns: the changes, none for other chains.
-  /// - Throws: why the present elements cannot be read.
+  /// - Returns: also the deletions of elements that keep out back-ends which leave.
+  /// - Throws: the kernel's error.
   borrowing func balancing(
     _ chains: [String], adding added: [Element], removing isRemoved: (Element) -> Bool
   ) throws(KernelError) -> [RulesetChange] {
     var changes: [RulesetChange] = []
-    for chain in chains {
-      guard let set = ServiceChains.sets(of: chain).first else { continue }
-      let new = added.filter { $0.set == set }
-      let kept = try elements(of: set).compactMap { Element($0, in: set) }
-        .filter { old in !isRemoved(old) && !new.contains { $0.key == old.key } }
+    for chain in chains where ServiceChains.Name(chain) != nil {
+      let sets = try ServiceChains.sets(of: chain).map { (set) throws(KernelError) in
+        let new = added.filter { $0.set == set }
+        return try elements(of: set).compactMap { Element($0, in: set) }
+          .filter { old in !isRemoved(old) && !new.contains { $0.key == old.key } } + new
+      }
+      let down = Set(sets[1].map { $0.key.bytes }), members = Set(sets[0].map { $0.key.bytes })
+      changes += sets[1].filter { !members.contains($0.key.bytes) }.map { .deleteElement($0) }
       changes += [.addChain(.inet, chain), .flushChain(.inet, chain)]
-      if let rule = ServiceChains.rule(chain, kept + new) { changes.append(.addRule(.inet, chain, rule)) }
+      let taking = sets[0].filter { !down.contains($0.key.bytes) }
+      if let rule = ServiceChains.rule(chain, taking) { changes.append(.addRule(.inet, chain, rule)) }
     }
     return changes
   }

@@ -2,7 +2,7 @@ public import CNI
 public import NetTypes
 
 /// A container that takes connections to a virtual address and port of a service; one rule for each of them.
-public struct BackEnd: Equatable, Sendable {
+public struct BackEnd: Hashable, Sendable {
   /// How the back-end of a new connection is chosen.
   public enum Scheduler: String, TextCodable, CaseIterable {
     case random
@@ -53,6 +53,8 @@ public struct BackEnd: Equatable, Sendable {
   /// Whether the container is on another host.
   public var isFar = false
   public var resolve = Resolution.vip
+  /// `nil`: it takes connections as long as it exists.
+  public var health: HealthCheck?
 
   public init(
     of service: String, _ address: IPAddress?, _ transport: TransportProtocol, _ port: UInt16, _ scheduler: Scheduler,
@@ -86,7 +88,7 @@ extension BackEnd: JSONReadable {
       "service": .string(service), "address": .text(address), "protocol": .text(transport), "port": .number(port),
       "scheduler": .text(scheduler), "target": .text(target), "targetPort": .number(targetPort),
       "weight": .number(weight), "subnet": .text(subnet),
-      "device": .text(device), "far": .flag(isFar), "resolve": .text(resolve),
+      "device": .text(device), "far": .flag(isFar), "resolve": .text(resolve), "health": health?.json,
     ])
   }
 
@@ -102,6 +104,7 @@ extension BackEnd: JSONReadable {
     device = try json.parsed("device")
     isFar = try json.flag("far") ?? false
     resolve = try json.parsed("resolve") ?? .vip
+    health = try json.object("health")
   }
 }
 

@@ -83,6 +83,14 @@ public protocol FilterBackend: AnyObject {
   func needsVirtualAddress(_ address: IPAddress, on link: InterfaceName, except tags: Set<String>) throws(KernelError)
     -> Bool
 
+  /// Whether the members take new connections.
+  func states(of members: [ServiceMember]) throws(KernelError) -> [ServiceMember.State]
+
+  /// Takes members out of their services, and others in again, in one transaction.
+  ///
+  /// - Returns: those that were changed.
+  func setMembers(out: [ServiceMember], in: [ServiceMember]) throws(KernelError) -> [ServiceMember]
+
   /// The packets that the policy has denied; `nil` if its rules are missing.
   ///
   /// Containers with the same policy share one count.
@@ -114,6 +122,10 @@ extension FilterBackend {
   public func needsVirtualAddress(
     _ address: IPAddress, on link: InterfaceName, except tags: Set<String>
   ) throws(KernelError) -> Bool { false }
+  public func states(of members: [ServiceMember]) throws(KernelError) -> [ServiceMember.State] {
+    members.map { _ in .isMissing }
+  }
+  public func setMembers(out: [ServiceMember], in: [ServiceMember]) throws(KernelError) -> [ServiceMember] { [] }
 
   public func removeReferenceRules(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
   public func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) -> Bool { false }

@@ -1,7 +1,6 @@
 import CNI
-public import Kernel
 import NetTypes
-public import PacketFilter
+import PacketFilter
 
 /// The back-ends of other hosts, as this host's rules have them.
 struct FarBackEnds {
@@ -42,12 +41,5 @@ struct FarBackEnds {
     // Two records of the same address: the container of one of them is gone.
     if seen.insert(far.description).inserted { backEnds.append(far) }
     return nil
-  }
-}
-
-extension BackEnd {
-  /// The conntrack entries of its connections; those of UDP have no end, so they would lead to a back-end that is gone.
-  public var trackedConnections: ConntrackFilter {
-    ConntrackFilter(transport, family, to: address, port, at: target)
   }
 }

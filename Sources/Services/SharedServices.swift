@@ -153,7 +153,7 @@ extension SharedServices {
       } else {
         try kernel.filter.set(RuleSet(owner, .services, far.map { .balance($0) }, backend: .nftables))
       }
-      let gone = old.filter { $0.transport == .udp && !far.contains($0) }.map { $0.trackedConnections }
+      let gone = old.filter { !far.contains($0) }.compactMap { $0.trackedConnections }
       if !gone.isEmpty { try kernel.apply(.deleteConntrackEntries(Set(gone))) }
       return old != far
     }

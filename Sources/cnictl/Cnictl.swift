@@ -15,6 +15,7 @@ struct Cnictl: ParsableCommand {
       """,
     subcommands: [
       NetworkCommand.self, Connect.self, Plan.self, Disconnect.self, Check.self, CollectGarbage.self, Status.self,
-      Repair.self, PolicyCommand.self, OverlayCommand.self, Validate.self, Schema.self, NetnsCommand.self,
+      Repair.self, PolicyCommand.self, ServiceCommand.self, OverlayCommand.self, Validate.self, Schema.self,
+      NetnsCommand.self,
     ])
 }

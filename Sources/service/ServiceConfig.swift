@@ -19,11 +19,12 @@ struct ServiceConfig: ChainConfig {
   /// The ports that Mesos maps, by container port.
   let mesosPorts: [ServicePort]
   let resolve: BackEnd.Resolution?
+  let health: HealthCheck?
 
   init(_ json: JSONReader) throws(CNIError) {
     nestedPlugin = try NestedPlugin(in: json)
-    for key in ["health", "engine"] where json[key] != nil {
-      throw CNIError(.unsupportedField, "key \"\(key)\": not supported yet: want no such key")
+    if let engine = try json.text("engine"), engine != "nftables" {
+      throw CNIError(.unsupportedField, "key \"engine\": \"\(engine)\": not supported: want nftables")
     }
     service = try json.text("service")
     vips = try json.parsedList("vip")
@@ -37,6 +38,8 @@ struct ServiceConfig: ChainConfig {
     mesosPorts =
       try mesos?.list("port_mappings") { (mapping) throws(CNIError) in try ServicePort(mesos: mapping) } ?? []
     resolve = try json.parsed("resolve")
+    let target = ports?.first { $0.transport == .tcp }?.target
+    health = try json["health"].map { (json) throws(CNIError) in try HealthCheck(json, defaultPort: target) }
   }
 
   /// A configuration for DEL with only the keys that can be read: etcd and the delegate.

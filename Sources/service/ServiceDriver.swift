@@ -156,7 +156,7 @@ struct ServiceDriver: ChainDriver {
 
   /// Deletes the conntrack entries of UDP connections.
   private func connectionRemovals(_ backEnds: [BackEnd]) -> [Change] {
-    let tracked = Set(backEnds.filter { $0.transport == .udp }.map { $0.trackedConnections })
+    let tracked = Set(backEnds.compactMap { $0.trackedConnections })
     return tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)]
   }
 
@@ -172,6 +172,7 @@ extension ServiceSettings {
       of: service, address, port.transport, number, scheduler, to: prefix.address, port.target, in: prefix.network,
       weight: weight)
     backEnd.resolve = resolve
+    backEnd.health = health
     return backEnd
   }
 }

@@ -13,6 +13,7 @@ struct ServiceSettings: Equatable {
   var scheduler: BackEnd.Scheduler
   var weight: Int
   var resolve: BackEnd.Resolution
+  var health: HealthCheck?
 
   /// - Throws: code 7 for a value that is missing or not valid.
   init(_ config: ServiceConfig) throws(CNIError) {
@@ -31,6 +32,7 @@ struct ServiceSettings: Equatable {
     scheduler = config.scheduler ?? .random
     weight = try Self.weight(config)
     resolve = config.resolve ?? .vip
+    health = config.health
     published = []
     for hostPort in config.published ?? [] { published.append((hostPort.hostPort, try port(of: hostPort))) }
   }
@@ -68,6 +70,7 @@ struct ServiceSettings: Equatable {
     published = []
     scheduler = config.scheduler ?? .random
     resolve = config.resolve ?? .vip
+    health = config.health
     weight = try Self.weight(config)
   }
 
@@ -95,6 +98,7 @@ struct ServiceSettings: Equatable {
   static func == (left: Self, right: Self) -> Bool {
     left.service == right.service && left.vips == right.vips && left.ports == right.ports
       && left.scheduler == right.scheduler && left.weight == right.weight && left.resolve == right.resolve
+      && left.health == right.health
       && left.published.elementsEqual(right.published) { $0 == $1 }
   }
 }

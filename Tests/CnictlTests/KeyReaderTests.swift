@@ -40,12 +40,12 @@ import Testing
     "firewall": ({ _ = try FirewallConfig($0) }, ["{\(policy)}"]),
     "service": (
       { _ = try ServiceConfig($0) },
-      [
+      [#""tcp":80"#, #""http":"/","port":80"#].map {
         #"""
         {"ports":[{"port":80}],"publish":[{"hostPort":80}],"resolve":"vip","delegate":{"type":"bridge"},
-         "etcd":{"endpoints":"http://10.0.0.1:2379"}}
+         "health":{\#($0)},"etcd":{"endpoints":"http://10.0.0.1:2379"}}
         """#
-      ]
+      }
     ),
     "dns-hosts": ({ _ = try DNSHostsConfig($0) }, servers),
     "dnsname": ({ _ = try DNSHostsConfig($0) }, servers + [#"{"hosts":true}"#]),

@@ -74,6 +74,59 @@ extension NftablesTests {
       }
     }
 
+    private func members(_ numbers: [Int]) throws -> [ServiceMember] {
+      try numbers.map { try ruleSet($0) }.flatMap { ruleSet in
+        ruleSet.rules.compactMap {
+          if case .balance(let backEnd) = $0 { ServiceMember(ruleSet.owner, backEnd) } else { nil }
+        }
+      }
+    }
+
+    @Test func `members that are out take nothing, and changes of others leave them out`() throws {
+      try onHost {
+        let all = try (2...4).map { try ruleSet($0) }
+        for one in all { try backend.add(one) }
+        let before = try ruleset(), out = try members([2])
+        #expect(try backend.setMembers(out: out + members([9]), in: members([3])) == out)
+        #expect(try rule().hasSuffix("mod 2 map { 0 : 10.1.0.3 . 8080, 1 : 10.1.0.4 . 8080 }"))
+        #expect(try backend.setMembers(out: out, in: []) == [])
+        #expect(
+          try backend.states(of: members([2, 3, 9]))
+            == [.isOut, .isIn, .isMissing].flatMap { Array(repeating: $0, count: 3) })
+        for one in all { #expect(try backend.missing(from: one) == []) }
+        _ = try nft("-c", "-f", "-", input: "flush ruleset\n\(ruleset())")
+        try backend.remove(all[2].owner.filterTag, .services, recordedRules: all[2].rules)
+        #expect(try rule().hasSuffix("mod 1 map { 0 : 10.1.0.3 . 8080 }"))
+        try backend.replace(all[0], with: all[0])
+        try backend.add(all[2])
+        #expect(try rule().hasSuffix("mod 2 map { 0 : 10.1.0.3 . 8080, 1 : 10.1.0.4 . 8080 }"))
+        #expect(try backend.setMembers(out: [], in: members([2, 3, 4])) == out)
+        #expect(try ruleset() == before)
+      }
+    }
+
+    @Test func `without members that are in there is no rule, and a member that leaves is in when it returns`() throws {
+      try onHost {
+        let one = try ruleSet(2), two = try ruleSet(3)
+        for each in [one, two] { try backend.add(each) }
+        _ = try backend.setMembers(out: members([2, 3]), in: [])
+        #expect(try !ruleset().contains("numgen"))
+        for each in [one, two] { #expect(try backend.missing(from: each) == []) }
+        try backend.remove(one.owner.filterTag, .services, recordedRules: one.rules)
+        try backend.add(one)
+        #expect(try rule().hasSuffix("mod 1 map { 0 : 10.1.0.2 . 8080 }"))
+        #expect(try backend.states(of: members([2, 3])) == [.isIn, .isOut].flatMap { Array(repeating: $0, count: 3) })
+        _ = try nft("flush", "ruleset")
+        #expect(try backend.setMembers(out: members([2]), in: []) == [])
+        for each in [one, two] { try backend.replace(each, with: each) }
+        #expect(try rule().hasSuffix("mod 2 map { 0 : 10.1.0.2 . 8080, 1 : 10.1.0.3 . 8080 }"))
+        _ = try backend.setMembers(out: members([2]), in: [])
+        try backend.remove(one.owner.filterTag, .services, recordedRules: nil)
+        try backend.remove(two.owner.filterTag, .services, recordedRules: nil)
+        #expect(try !ruleset().contains("swift_cni"))
+      }
+    }
+
     @Test func `another service at the address is refused, and nothing is changed`() throws {
       try onHost {
         try backend.add(ruleSet(2))
@@ -92,7 +145,7 @@ extension NftablesTests {
         for each in [one, two] { try backend.add(each) }
         let chain = try #require(
           ruleset().split { " \n\t{},:".contains($0) }.first {
-            $0.hasPrefix("service_random_6") && !$0.hasSuffix("members")
+            $0.hasPrefix("service_random_6") && !$0.hasSuffix("members") && !$0.hasSuffix("down")
           })
         _ = try nft("flush", "chain", "inet", "swift_cni", String(chain))
         #expect(try backend.missing(from: one) == [one.rules[1]])

@@ -42,6 +42,11 @@ extension ChainFixture where Driver == ServiceDriver {
   @Test(arguments: [
     ("service", #""Web""#), ("service", #""""#), ("vip", "[]"), ("vip", #"["10.1.0.250","10.1.0.250"]"#),
     ("vip", #"["0.0.0.0"]"#), ("vip", #"["224.0.0.1"]"#), ("ports", "[]"),
+    ("health", "{}"), ("health", "80"), ("health", #"{"tcp":0}"#), ("health", #"{"tcp":80,"http":"/"}"#),
+    ("health", #"{"tcp":80,"port":80}"#), ("health", #"{"http":"x"}"#), ("health", #"{"http":"/a b"}"#),
+    ("health", #"{"http":"/","port":65536}"#), ("health", #"{"tcp":80,"interval":0}"#),
+    ("health", #"{"tcp":80,"interval":3601}"#), ("health", #"{"tcp":80,"timeout":61,"interval":100}"#),
+    ("health", #"{"tcp":80,"timeout":6}"#), ("health", #"{"tcp":80,"fall":0}"#), ("health", #"{"tcp":80,"rise":11}"#),
     ("ports", #"[{"port":80},{"port":80,"targetPort":81}]"#), ("ports", #"[{"port":0}]"#), ("weight", "101"),
     ("weight", "-1"), ("scheduler", #""rr""#), ("resolve", #""none""#), ("publish", #"[{"hostPort":80,"port":81}]"#),
   ])
@@ -58,9 +63,8 @@ extension ChainFixture where Driver == ServiceDriver {
     #expect(error?.message.contains("key \"\(key)\"") == true, "\(error as Any)")
   }
 
-  @Test(arguments: ["health", "engine"])
-  func `what is not done yet is refused`(key: String) throws {
-    let error = #expect(throws: CNIError.self) { try Fixture().add(Self.config(key, #""x""#)) }
+  @Test func `another engine is refused`() throws {
+    let error = #expect(throws: CNIError.self) { try Fixture().add(Self.config("engine", #""haproxy""#)) }
     #expect(error?.code == .unsupportedField)
   }
 }
@@ -101,6 +105,28 @@ extension ChainFixture where Driver == ServiceDriver {
     try fixture.plugin.check(fixture.call(config))
     fixture.kernel.filter = FakeFilter()
     #expect(throws: CNIError.self) { try fixture.plugin.check(fixture.call(config)) }
+  }
+
+  @Test(arguments: [
+    (#"{"tcp":8081}"#, HealthCheck(8081)), (#"{"http":"/live"}"#, HealthCheck(8080, path: "/live")),
+    (#"{"http":"/?a=b","port":9}"#, HealthCheck(9, path: "/?a=b")),
+  ])
+  func `the record of a back-end has its health check`(text: String, check: HealthCheck) throws {
+    let fixture = Fixture()
+    var document = try #require(try CNIJSON.decodeValue(Array(config.utf8)).object)
+    document["health"] = try CNIJSON.decodeValue(Array(text.utf8))
+    _ = try fixture.add(JSONValue.object(document).text)
+    let backEnds = try fixture.backEnds
+    #expect(backEnds.count == 6 && backEnds.allSatisfy { $0.health == check })
+    let record = RuleSet(fixture.owner, .services, backEnds.map { .balance($0) })
+    #expect(try CNIJSON.decode(RuleSet.self, from: record.json.bytes) == record)
+  }
+
+  @Test func `the timeout of a health check is at most its interval by default`() throws {
+    let timeouts = try [1, 2, 9].map {
+      try HealthCheck(JSONReader(.object(["tcp": .integer(80), "interval": .integer($0)]))).timeout
+    }
+    #expect(timeouts == [1, 2, 2])
   }
 
   @Test func `DEL needs no configuration, and leaves an address that the host had`() throws {

@@ -49,6 +49,11 @@ int cl_checksum_offload(const char *interface, int wanted);
    unsolicited neighbour advertisement. */
 int cl_announce(int index, const uint8_t mac[6], const uint8_t *address, size_t length);
 
+/* A nonblocking TCP socket that has begun to connect to an address of 4 or 16 bytes. */
+int cl_connect(const uint8_t *address, size_t length, uint16_t port);
+/* The end of that: 0, or -1 with the error of the connection. */
+int cl_connect_result(int fd);
+
 /* openat2(2) that follows no symbolic link and does not leave the directory: ELOOP, EXDEV. */
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);
 

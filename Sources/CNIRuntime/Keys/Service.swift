@@ -44,6 +44,21 @@ extension KeyTable {
             "back-ends", below: "/swift-cni",
             "`PREFIX/services/NETWORK/CONTAINER:INTERFACE` is `{\"node\", \"backEnds\"}`.")),
         "Shares the service with the network's other hosts."),
+      Key(
+        "health",
+        .members([
+          Key("tcp", .int, in: KeyRange.port, "The port to connect to; or `http`."),
+          Key("http", .string, "The path of an HTTP request, whose answer must have a status of 200 to 399."),
+          Key(
+            "port", .int, in: KeyRange.port, default: "the first TCP port's `targetPort`", "The port of the request."),
+          Key("interval", .int, in: KeyRange.healthInterval, default: "5", "Seconds between two checks."),
+          Key(
+            "timeout", .int, in: KeyRange.healthTimeout, default: "2, at most `interval`",
+            "Seconds for the answer; not more than `interval`."),
+          Key("fall", .int, in: KeyRange.healthCount, default: "2", "Failures in a row that take the container out."),
+          Key("rise", .int, in: KeyRange.healthCount, default: "1", "Successes in a row that take it in again."),
+        ]), "How `cnictl service check` finds out whether this container takes connections."),
+      Key("engine", .word(["nftables"]), default: "`nftables`", "What leads connections to the containers."),
       Key("delegate", .object, "For runtimes without chains: the plugin to run first."),
     ])
 

@@ -1,0 +1,34 @@
+public import NetTypes
+public import PacketFilter
+
+/// The members of services, of containers on this host and on others.
+extension HostFilter {
+  /// All recorded members.
+  public func serviceMembers() throws(KernelError) -> [ServiceMember] {
+    var members: [ServiceMember] = []
+    for network in try ruleSetFiles.networks() {
+      for ruleSet in try ruleSetFiles.ruleSets(of: network, .services) {
+        for case .balance(let backEnd) in ruleSet.rules { members.append(ServiceMember(ruleSet.owner, backEnd)) }
+      }
+    }
+    return members
+  }
+
+  /// Whether the members take new connections.
+  public func states(of members: [ServiceMember]) throws(KernelError) -> [ServiceMember.State] {
+    try nftables.states(of: members)
+  }
+
+  /// Takes members out of their services, and others in again, in one transaction.
+  ///
+  /// - Returns: those that were changed.
+  public mutating func setMembers(
+    out: [ServiceMember], in taken: [ServiceMember]
+  ) throws(KernelError) -> [ServiceMember] {
+    var changed: [ServiceMember] = []
+    try inTurn(.services) { (filter) throws(KernelError) in
+      changed = try filter.nftables.setMembers(out: out, in: taken)
+    }
+    return changed
+  }
+}
