@@ -120,7 +120,7 @@ faults-sample: deps build ## the sample of faults that make check runs
 	@scripts/faults --sample 132 --seed 594 --and 'dns-hosts-dnsmasq ADD readlink' --and 'macvlan-host-access DEL ioctl' \
 	  --and 'tuning DEL ioctl' --and 'bridge-iptables ADD setsockopt' --and 'guarded-bridge ADD write 22' \
 	  --and 'guarded-overlay ADD linkat 2' --and 'guarded-overlay GC sendmsg' --and 'guarded-macvlan DEL sendmsg' \
-	  --and 'guarded-firewall GC unlink'
+	  --and 'guarded-firewall GC unlink' --and 'service DEL sendmsg'
 
 .PHONY: bench
 bench: deps build ## compare with the reference plugins (PEER=DIR) and with the C floor; write docs/benchmarks.md

@@ -148,36 +148,8 @@ struct ServiceHealthTests {
       let network = try Self.network(world, health: #"{"tcp": 82}"#)
       _ = try network.add(1)
       try Self.start(1, world)
-      let client = """
-        from os.path import exists
-        from socket import *
-        from sys import argv
-        from time import sleep
-        connection = create_connection((argv[1], 8000), 5)
-        datagrams = socket(AF_INET6 if ':' in argv[1] else AF_INET, SOCK_DGRAM)
-        datagrams.connect((argv[1], 8000))
-        datagrams.settimeout(5)
-        for round in range(2):
-            connection.sendall(b'who'); datagrams.send(b'who')
-            print(connection.recv(100).decode().strip(), datagrams.recv(100).decode(), flush=True)
-            while round == 0 and not exists(argv[2]): sleep(0.05)
-        """
-      let directory = world.lab.directory, outside = world.namespace(.outside)
-      try world.shell("cat > \(directory)/client.py <<'END'\n\(client)\nEND")
-      for (index, vip) in Self.vips.enumerated() {
-        try world.launch(
-          "client\(index)", "ip netns exec \(outside) python3 \(directory)/client.py \(vip) \(directory)/go")
-      }
-      func waitFor(_ line: String) throws {
-        try world.shell(
-          """
-          for i in $(seq 300); do
-            [ $(cat \(directory)/client?.log | grep -c '\(line)') = 2 ] && exit
-            sleep 0.1
-          done; cat \(directory)/client?.log; exit 1
-          """)
-      }
-      try waitFor("c1 c1")
+      let clients = try ServiceClients(world, to: Self.vips, ["tcp", "udp"])
+      try clients.waitFor("c1 c1")
       _ = try network.add(2)
       try Self.start(2, world)
       // The open connections need their server, so a rule refuses new ones.
@@ -192,9 +164,25 @@ struct ServiceHealthTests {
       let outcome = try Self.check(world)
       #expect(!outcome.isSuccess && outcome.output.contains("out: Connection refused"), "\(outcome)")
       try network.delete(try network.add(3))
-      try world.shell("touch \(directory)/go")
-      try waitFor("c1 c2")
-      for name in ["client0", "client1", "server1", "server2"] { world.end(name) }
+      try clients.goOn()
+      try clients.waitFor("c1 c2")
+      for name in ["server1", "server2"] { world.end(name) }
+    }
+  }
+
+  @Test func `UDP goes to another member when its container is detached`() throws {
+    try World.use(.nftables, containers: 2) { world in
+      let network = try Self.network(world, health: #"{"tcp": 82}"#)
+      let first = try network.add(1)
+      try Self.start(1, world)
+      let clients = try ServiceClients(world, to: Self.vips, ["udp"])
+      try clients.waitFor("c1")
+      _ = try network.add(2)
+      try Self.start(2, world)
+      try network.delete(first)
+      try clients.goOn()
+      try clients.waitFor("c2")
+      for name in ["server1", "server2"] { world.end(name) }
     }
   }
 
@@ -233,5 +221,53 @@ struct ServiceHealthTests {
       #expect(log.contains("out: HTTP status 500") && log.contains("): in"), "\(log)")
       for number in 1...2 { world.end("server\(number)") }
     }
+  }
+}
+
+/// Clients outside, one for each address: each asks who answers, and once more after `goOn`, on the same sockets.
+private struct ServiceClients {
+  private let world: World
+  private let count: Int
+  private var directory: String { world.lab.directory }
+
+  private static let program = """
+    from os.path import exists
+    from socket import *
+    from sys import argv
+    from time import sleep
+    address, proceed, kinds = argv[1], argv[2], argv[3:]
+    sockets = []
+    for kind in kinds:
+        family = AF_INET6 if ":" in address else AF_INET
+        sockets.append(socket(family, SOCK_STREAM if kind == "tcp" else SOCK_DGRAM))
+        sockets[-1].settimeout(5)
+        sockets[-1].connect((address, 8000))
+    for round in range(2):
+        for one in sockets: one.send(b"who")
+        print(*[one.recv(100).decode().strip() for one in sockets], flush=True)
+        while round == 0 and not exists(proceed): sleep(0.05)
+    """
+
+  init(_ world: World, to addresses: [String], _ kinds: [String]) throws {
+    self.world = world
+    count = addresses.count
+    try world.shell("cat > \(directory)/client.py <<'END'\n\(Self.program)\nEND")
+    for (index, address) in addresses.enumerated() {
+      let arguments = "\(directory)/client.py \(address) \(directory)/go \(kinds.joined(separator: " "))"
+      try world.launch("client\(index)", "ip netns exec \(world.namespace(.outside)) python3 \(arguments)")
+    }
+  }
+
+  func goOn() throws { try world.shell("touch \(directory)/go") }
+
+  /// Waits, for 30 seconds at most, until every client has printed that line.
+  func waitFor(_ line: String) throws {
+    try world.shell(
+      """
+      for i in $(seq 300); do
+        [ $(cat \(directory)/client?.log | grep -cx '\(line)') = \(count) ] && exit
+        sleep 0.1
+      done; cat \(directory)/client?.log; exit 1
+      """)
   }
 }
