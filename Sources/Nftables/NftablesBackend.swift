@@ -221,7 +221,8 @@ extension NftablesBackend {
                 $0.comment == owner.comment
               }
           } else {
-            try PresentRuleset.deletions(elements, in: socket) + plan.completeAdditions(in: socket)
+            try PresentRuleset.deletions(elements, adding: plan.elements, in: socket)
+              + plan.completeAdditions(in: socket)
           }
         try carryOut(changes, in: socket, doing: "replace rules of \(ruleSet.owner.filterTag)")
         guard let before else { return elements.isEmpty ? () : try socket.sweep() }

@@ -209,9 +209,10 @@ extension PresentRuleset {
     }
   }
 
-  /// Deletions of these elements, and of the rules of spare ports that lead to the same chains.
+  /// Deletions of these elements, and of the rules of spare ports that lead to the same chains; the same transaction adds
+  /// `added`.
   static func deletions(
-    _ elements: [Element], in socket: borrowing RulesetSocket
+    _ elements: [Element], adding added: [Element] = [], in socket: borrowing RulesetSocket
   ) throws(KernelError) -> [RulesetChange] {
     let chains = elements.compactMap { element in
       if case .jump(let chain) = element.value, element.set.isOfSpares { chain } else { nil }
@@ -219,7 +220,7 @@ extension PresentRuleset {
     let services = elements.compactMap { ServiceChains.chain(of: $0.set) }
     let deleted = Set(elements.map { $0.setAndKey })
     return try spareDeletions(Set(chains), in: socket) + elements.map { .deleteElement($0) }
-      + socket.balancing(services, adding: []) { deleted.contains($0.setAndKey) }
+      + socket.balancing(services, adding: added) { deleted.contains($0.setAndKey) }
   }
 }
 

@@ -138,15 +138,21 @@ extension RulesetSocket {
     _ chains: [String], adding added: [Element], removing isRemoved: (Element) -> Bool
   ) throws(KernelError) -> [RulesetChange] {
     var changes: [RulesetChange] = []
-    for chain in chains where ServiceChains.Name(chain) != nil {
-      let sets = try ServiceChains.sets(of: chain).map { (set) throws(KernelError) in
-        let new = added.filter { $0.set == set }
-        return try elements(of: set).compactMap { Element($0, in: set) }
-          .filter { old in !isRemoved(old) && !new.contains { $0.key == old.key } } + new
+    // One owner may have several back-ends of a chain, and an element can be deleted only once.
+    for chain in Set(chains).sorted() where ServiceChains.Name(chain) != nil {
+      let present = try ServiceChains.sets(of: chain).map { (set) throws(KernelError) in
+        (set: set, elements: try elements(of: set).compactMap { Element($0, in: set) })
       }
-      let down = Set(sets[1].map { $0.key.bytes }), members = Set(sets[0].map { $0.key.bytes })
-      changes += sets[1].filter { !members.contains($0.key.bytes) }.map { .deleteElement($0) }
+      let sets = present.map { (set, elements) in
+        let new = added.filter { $0.set == set }
+        return elements.filter { old in !isRemoved(old) && !new.contains { $0.key == old.key } } + new
+      }
+      let owners = present[0].elements.reduce(into: [:]) { $0[$1.key.bytes] = $1.comment }
+      // A new container may have the address of one that is gone without DEL.
+      let staying = Set(sets[0].filter { owners[$0.key.bytes] == $0.comment }.map { $0.key.bytes })
+      changes += sets[1].filter { !staying.contains($0.key.bytes) }.map { .deleteElement($0) }
       changes += [.addChain(.inet, chain), .flushChain(.inet, chain)]
+      let down = Set(sets[1].map { $0.key.bytes }.filter { staying.contains($0) })
       let taking = sets[0].filter { !down.contains($0.key.bytes) }
       if let rule = ServiceChains.rule(chain, taking) { changes.append(.addRule(.inet, chain, rule)) }
     }

@@ -153,5 +153,63 @@ extension NftablesTests {
         for each in [one, two] { #expect(try backend.missing(from: each) == []) }
       }
     }
+
+    /// One owner with several back-ends of each chain, as for those of other hosts.
+    private func far(_ numbers: [Int]) throws -> RuleSet {
+      try RuleSet(owner("far"), .services, numbers.flatMap { try ruleSet($0).rules }, backend: .nftables)
+    }
+
+    private func members(of ruleSet: RuleSet, _ number: Int) throws -> [ServiceMember] {
+      try members([number]).map { ServiceMember(ruleSet.owner, $0.backEnd) }
+    }
+
+    @Test func `a back-end of another host that is out may leave, return, and go with the others`() throws {
+      try onHost {
+        let all = try far([2, 3, 4]), fewer = try far([3, 4]), one = try ruleSet(5)
+        try backend.add(one)
+        try backend.add(all)
+        let out = try members(of: all, 2)
+        #expect(try backend.setMembers(out: out, in: []) == out)
+        try backend.replace(all, with: fewer)
+        #expect(
+          try rule().hasSuffix("mod 3 map { 0 : 10.1.0.3 . 8080, 1 : 10.1.0.4 . 8080, 2 : 10.1.0.5 . 8080 }"))
+        try backend.replace(fewer, with: all)
+        #expect(try backend.states(of: out) == [.isIn, .isIn, .isIn])
+        #expect(try rule().contains("10.1.0.2 . 8080"))
+        #expect(try backend.setMembers(out: out, in: []) == out)
+        try backend.remove(all.owner.filterTag, .services, recordedRules: all.rules)
+        #expect(try rule().hasSuffix("mod 1 map { 0 : 10.1.0.5 . 8080 }"))
+      }
+    }
+
+    @Test func `repair of a member that is out leaves it out until it is taken in`() throws {
+      try onHost {
+        let one = try ruleSet(2), two = try ruleSet(3), out = try members([2])
+        for each in [one, two] { try backend.add(each) }
+        _ = try backend.setMembers(out: out, in: [])
+        let chain = try #require(
+          ruleset().split { " \n\t{},:".contains($0) }.first {
+            $0.hasPrefix("service_random_6") && !$0.hasSuffix("members") && !$0.hasSuffix("down")
+          })
+        _ = try nft("flush", "chain", "inet", "swift_cni", String(chain))
+        try backend.replace(one, with: one)
+        #expect(try backend.states(of: out) == [.isOut, .isOut, .isOut])
+        #expect(try rule().hasSuffix("mod 1 map { 0 : 10.1.0.3 . 8080 }"))
+        #expect(try backend.setMembers(out: [], in: out) == out)
+        #expect(try rule().hasSuffix("mod 2 map { 0 : 10.1.0.2 . 8080, 1 : 10.1.0.3 . 8080 }"))
+      }
+    }
+
+    @Test func `a container with the address of a dead one that was out is in`() throws {
+      try onHost {
+        let dead = try ruleSet(2), two = try ruleSet(3)
+        for each in [dead, two] { try backend.add(each) }
+        _ = try backend.setMembers(out: members([2]), in: [])
+        let new = RuleSet(try owner("new"), .services, dead.rules, backend: .nftables)
+        try backend.add(new)
+        #expect(try backend.states(of: members(of: new, 2)) == [.isIn, .isIn, .isIn])
+        #expect(try rule().hasSuffix("mod 2 map { 0 : 10.1.0.2 . 8080, 1 : 10.1.0.3 . 8080 }"))
+      }
+    }
   }
 }
