@@ -1,6 +1,6 @@
 """Policies as a table, and whether they reach the limits."""
 
-from overlay_report import lines
+from limit_report import LimitReport
 from policies import MEMBERS, POLICIES, PREFIXES
 
 LEAST, MOST = 0.95, 1.2
@@ -19,9 +19,8 @@ on a host with one such container; below 1 is better.
 """
 
 
-class PolicyReport:
-    def __init__(self, found):
-        self.best, self.calls = found
+class PolicyReport(LimitReport):
+    heading = "policy / none"
 
     def traffic(self, name):
         return [mine / without for mine, without in zip(self.best[name], self.best["none"])]
@@ -37,17 +36,6 @@ class PolicyReport:
             for verb in ("ADD", "DEL"):
                 value = self.growth(verb, name)
                 yield f"{verb}: {title}", f"at most {MOST}", value, value <= MOST
-
-    def text(self, absolute):
-        rows = [["policy / none", "limit", "is", ""]]
-        rows += [[title, limit, f"{value:.2f}", "reached" if reached else "**not reached**"]
-                 for title, limit, value, reached in self.limits()]
-        shown = lines(rows) + "\n"
-        if absolute:
-            shown += "".join(f"\n{name}: {bits / 1e9:.1f} Gbit/s, {rate:.0f} connections/s"
-                             for name, (bits, rate) in self.best.items())
-            shown += "".join(f"\n{verb} {name}: {value / 1000:.2f} ms" for (verb, name), value in self.calls.items()) + "\n"
-        return shown
 
     def document(self):
         return INTRODUCTION + self.text(absolute=False)

@@ -1,6 +1,6 @@
 """Services as a table, and whether they reach the limits."""
 
-from overlay_report import lines
+from limit_report import LimitReport
 from services import MEMBERS, SERVICES
 
 LEAST, MOST = 0.95, 1.2
@@ -16,9 +16,8 @@ back-end with two ports, compared with a service of one other back-end; below 1 
 """
 
 
-class ServiceReport:
-    def __init__(self, found):
-        self.best, self.calls = found
+class ServiceReport(LimitReport):
+    heading = "services"
 
     def traffic(self, key, to="direct"):
         return [mine / other for mine, other in zip(self.best[key], self.best[to])]
@@ -34,17 +33,6 @@ class ServiceReport:
             for verb in ("ADD", "DEL"):
                 value = self.calls[verb, key] / self.calls[verb, "few"]
                 yield f"{verb}: {title}", f"at most {MOST}", value, value <= MOST
-
-    def text(self, absolute):
-        rows = [["services", "limit", "is", ""]]
-        rows += [[title, limit, f"{value:.2f}", "reached" if reached else "**not reached**"]
-                 for title, limit, value, reached in self.limits()]
-        shown = lines(rows) + "\n"
-        if absolute:
-            shown += "".join(f"\n{name}: {bits / 1e9:.1f} Gbit/s, {rate:.0f} connections/s"
-                             for name, (bits, rate) in self.best.items())
-            shown += "".join(f"\n{verb} {name}: {value / 1000:.2f} ms" for (verb, name), value in self.calls.items()) + "\n"
-        return shown
 
     def document(self):
         stream = "; ".join(f"{self.traffic(members)[0]:.2f} with {members}" for members in MEMBERS)

@@ -64,4 +64,8 @@ void cl_keep_until_exit(int fd) {
   kept[place] = copy;
 }
 
+void cl_keep_after_deletion(int fd) {
+  if (has_deleted) cl_keep_until_exit(fd);
+}
+
 void cl_note_deletion(void) { has_deleted = 1; }

@@ -25,6 +25,9 @@ extension HostFilter {
   public mutating func setMembers(
     out: [ServiceMember], in taken: [ServiceMember]
   ) throws(KernelError) -> [ServiceMember] {
+    // The lock keeps ADD and DEL waiting, so it is taken only for a change.
+    let outStates = try states(of: out), takenStates = try states(of: taken)
+    guard outStates.contains(.isIn) || takenStates.contains(.isOut) else { return [] }
     var changed: [ServiceMember] = []
     try inTurn(.services) { (filter) throws(KernelError) in
       changed = try filter.nftables.setMembers(out: out, in: taken)

@@ -9,8 +9,8 @@ public enum LateClosing {
   /// From now on, `keep` keeps sockets until the process ends, which must be single-threaded then.
   public static func begin() { cl_close_late() }
 
-  /// Keeps a duplicate of the socket.
-  public static func keep(_ socket: borrowing Descriptor) { cl_keep_until_exit(socket.raw) }
+  /// Keeps a duplicate of a socket that is about to be closed.
+  public static func keep(_ socket: borrowing Descriptor) { cl_keep_after_deletion(socket.raw) }
 
   /// Keeps a duplicate of a socket that a library closes.
   public static func keep(raw socket: Int32) { cl_keep_until_exit(socket) }

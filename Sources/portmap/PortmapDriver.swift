@@ -28,7 +28,12 @@ struct PortmapDriver: ChainDriver {
     // From here on the lock keeps other plugin processes from publishing the ports that are found free.
     try convertingErrors { () throws(KernelError) in try kernel.filter.lock() }
     try PortConflicts(owner: owner, allowsBound: settings.allowsBound).check(&ports, on: &kernel)
-    for index in floats.indices { try resolveDevice(&floats[index], owner, on: &kernel) }
+    let earlier = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
+    var present: [AddressSpec] = []
+    for index in floats.indices {
+      let isPresent = try resolveDevice(&floats[index], owner, earlier?.floats ?? [], on: &kernel)
+      if isPresent, let spec = floats[index].addressSpec { present.append(spec) }
+    }
     var result = previous
     for (mapping, port) in try choosePorts(settings, owner, except: ports, planner, on: &kernel) {
       ports += try planner.rules(for: mapping, at: port, on: &kernel)
@@ -36,9 +41,8 @@ struct PortmapDriver: ChainDriver {
         AllocatedPort(
           mapping.transport, hostIP: mapping.hostIP, hostPort: port, containerPort: mapping.containerPort))
     }
-    let earlier = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
     return ChainPlan(
-      routeLocalnetResets(of: earlier) + changes(ports, floats, owner, backend), result: result)
+      routeLocalnetResets(of: earlier) + changes(ports, floats, owner, backend, except: present), result: result)
   }
 
   /// Chooses a free host port for each mapping without one.
@@ -69,10 +73,16 @@ struct PortmapDriver: ChainDriver {
 
   /// Clears `device` if the host has the address already, so that DEL does not remove it.
   ///
+  /// - Parameters:
+  ///   - float: the floating address.
+  ///   - owner: the attachment.
+  ///   - earlier: the floating addresses of an ADD of this attachment that was killed: those on their links are its own.
+  ///   - kernel: the host.
+  /// - Returns: whether the link has the address.
   /// - Throws: code 107 if the address is another attachment's, code 7 if there is no such link.
   private func resolveDevice<K: Kernel & ~Copyable>(
-    _ float: inout FloatingAddress, _ owner: AttachmentID, on kernel: inout K
-  ) throws(CNIError) {
+    _ float: inout FloatingAddress, _ owner: AttachmentID, _ earlier: [FloatingAddress], on kernel: inout K
+  ) throws(CNIError) -> Bool {
     let ruleSets = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSets(of: owner.network) }
     let external = float.external
     let holder = ruleSets.first { $0.owner != owner && $0.floats.contains { $0.external == external } }
@@ -82,7 +92,7 @@ struct PortmapDriver: ChainDriver {
         "map floating address \(external): mapped already for \(AttachmentID.description(ofFilterTag: holder.owner.filterTag)): "
           + "want another address")
     }
-    guard let device = float.device else { return }
+    guard let device = float.device else { return false }
     let present = try convertingErrors { () throws(KernelError) in
       try kernel.link(device, on: .host) == nil ? nil : kernel.addresses(of: device, on: .host)
     }
@@ -90,7 +100,9 @@ struct PortmapDriver: ChainDriver {
       throw CNIError(
         .invalidNetworkConfig, "add floating address \(external) to \(device): no such link: want a link of the host")
     }
-    if present.contains(where: { $0.address == external }) { float.device = nil }
+    guard present.contains(where: { $0.address == external }) else { return false }
+    if !earlier.contains(where: { $0.external == external && $0.device == device }) { float.device = nil }
+    return true
   }
 
   /// Resets `route_localnet` on the links of an earlier ADD, before its rules are replaced.
@@ -100,13 +112,14 @@ struct PortmapDriver: ChainDriver {
   }
 
   private func changes(
-    _ ports: [PublishedPort], _ floats: [FloatingAddress], _ owner: AttachmentID, _ backend: Backend
+    _ ports: [PublishedPort], _ floats: [FloatingAddress], _ owner: AttachmentID, _ backend: Backend,
+    except present: [AddressSpec]
   ) -> [Change] {
     let tracked = Set(ports.compactMap { $0.trackedConnections })
     let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
     // Rules first: their record lists the addresses that DEL has to remove.
     return [.addRules(RuleSet(owner, .ports, rules, backend: backend))]
-      + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
+      + floats.compactMap { $0.addressSpec }.filter { !present.contains($0) }.map { .addAddress($0) }
       + PortPlanner.loopback(for: ports, of: owner)
       // Last: an entry deleted before the rules exist would be created again without them.
       + (tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)])
@@ -179,9 +192,9 @@ extension PortmapDriver {
       return (publishesNothing ? [] : routeLocalnetResets([], after: [owner], on: &kernel)) + [remove]
         + (udpConnections.isEmpty ? [] : [.deleteConntrackEntries(Set(udpConnections))])
     }
-    // `routeLocalnetResets` comes first: if DEL is killed after it, the next DEL still finds the rule set.
-    return routeLocalnetResets([ruleSet], after: [owner], on: &kernel) + [remove]
-      + leftovers(of: [ruleSet], on: &kernel)
+    // Before the rule set: if DEL is killed, the next DEL still finds it.
+    return try routeLocalnetResets([ruleSet], after: [owner], on: &kernel) + addressRemovals([ruleSet], on: &kernel)
+      + [remove] + connectionRemovals([ruleSet])
   }
 
   /// Sets `route_localnet` back to 0, before the rules are removed.
@@ -204,22 +217,30 @@ extension PortmapDriver {
     of network: NetworkName, _ config: PortmapConfig, valid: Set<AttachmentID>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let gone = try kernel.filter.ruleSets(of: network, except: valid).filter { $0.role == .ports }
-    return routeLocalnetResets(gone, after: Set(gone.map { $0.owner }), on: &kernel)
-      + [.removeStaleRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
+    return try routeLocalnetResets(gone, after: Set(gone.map { $0.owner }), on: &kernel)
+      + addressRemovals(gone, on: &kernel) + [.removeStaleRules(network, .ports, valid: valid, everywhere: true)]
+      + connectionRemovals(gone)
   }
 
-  /// What to remove together with the rules: addresses given to links, and conntrack entries of UDP ports.
-  private func leftovers<K: Kernel & ~Copyable>(of ruleSets: [RuleSet], on kernel: inout K) -> [Change] {
+  /// Removes the addresses that were added to links.
+  private func addressRemovals<K: Kernel & ~Copyable>(
+    _ ruleSets: [RuleSet], on kernel: inout K
+  ) throws(KernelError) -> [Change] {
     var changes: [Change] = []
     for spec in ruleSets.flatMap({ $0.floats }).compactMap({ $0.addressSpec }) {
       // The kernel removes a link's addresses with the link.
-      guard let present = try? kernel.addresses(of: spec.interface, on: .host), present.contains(spec.prefix) else {
-        continue
+      let present = try nilIfLinkMissing { () throws(KernelError) in
+        try kernel.addresses(of: spec.interface, on: .host)
       }
-      changes.append(.deleteAddress(spec))
+      if present?.contains(spec.prefix) == true { changes.append(.deleteAddress(spec)) }
     }
+    return changes
+  }
+
+  /// Deletes the conntrack entries of UDP ports.
+  private func connectionRemovals(_ ruleSets: [RuleSet]) -> [Change] {
     let tracked = Set(ruleSets.flatMap { $0.ports }.compactMap { $0.trackedConnections })
-    return changes + (tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)])
+    return tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)]
   }
 
   func obstacle<K: Kernel & ~Copyable>(

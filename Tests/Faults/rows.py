@@ -69,6 +69,8 @@ ROWS = [
     Row("portmap", plain_bridge(), portmap(backend="nftables")),
     # DEL keeps the table for the masquerade rules, and removes what only published ports need.
     Row("portmap-masquerade", bridge(backend="nftables"), portmap(backend="nftables")),
+    Row("portmap-floating", plain_bridge(), portmap(
+        backend="nftables", floatingDevice="lan0", runtimeConfig={"floatingIPs": ["192.0.2.7", "2001:db8::7"]}), prepare=LAN),
     Row("portmap-iptables", plain_bridge(), portmap(backend="iptables"), prepare=LEGACY),
     Row("portmap-neighbour", plain_bridge(), portmap(backend="nftables"), neighbour=True),
     Row("firewall", plain_bridge(), {"type": "firewall", "backend": "nftables", "ingressPolicy": "same-bridge"}),

@@ -107,7 +107,7 @@ struct SharedService {
 }
 
 extension SharedService {
-  /// Whom a connection reached, and the address that it saw.
+  /// The container that a connection reached, and the client's address there.
   struct Answer: Hashable {
     var name: String
     var seen: String

@@ -79,6 +79,18 @@ import Testing
     if isThere { #expect(fixture.kernel.state == before) }
   }
 
+  @Test func `a repeated ADD keeps the floating address of the first as its own, and DEL removes it`() throws {
+    let fixture = Fixture()
+    let before = fixture.kernel.state
+    let config = #"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.7"]}}"#
+    try fixture.add(config)
+    let added = fixture.kernel.state
+    try fixture.add(config)
+    #expect(fixture.kernel.state == added)
+    try fixture.delete("{}", path: nil)
+    #expect(fixture.kernel.state == before)
+  }
+
   @Test func `GC removes rules and conntrack entries of invalid attachments`() throws {
     let kept = Fixture()
     let gone = Fixture(container: "c2", on: kept.kernel)

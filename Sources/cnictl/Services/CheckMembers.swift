@@ -57,7 +57,11 @@ extension ServiceCommand {
         results.filter { ($0.fault == nil) == isHealthy }.flatMap { targets[$0.target] ?? [] }
       }
       let changed = try HealthKeeper.change(out: members(false), in: members(true))
-      for index in results.indices { results[index].isChanged = changed.contains(results[index].target) }
+      for index in results.indices {
+        let target = results[index].target
+        results[index].isChanged = changed.contains(target)
+        results[index].isMissing = try HealthKeeper.areMissing(targets[target] ?? [])
+      }
       return results.sorted { $0.target.text < $1.target.text }
     }
   }
@@ -68,6 +72,8 @@ struct HealthResult {
   var fault: String?
   /// Whether the member was taken out or in.
   var isChanged = false
+  /// Whether the ruleset lacks the member.
+  var isMissing = false
 
   init(target: HealthTarget, fault: String?) {
     self.target = target
@@ -77,7 +83,8 @@ struct HealthResult {
   /// `nil` for a member that stays in.
   var line: String? {
     guard let fault else { return isChanged ? "\(target.text): in" : nil }
-    return "\(target.text): \(isChanged ? "out" : "still out"): \(fault)"
+    let state = isChanged ? "out" : isMissing ? "its rules are missing, want cnictl repair" : "still out"
+    return "\(target.text): \(state): \(fault)"
   }
 
   var json: JSONValue {

@@ -29,6 +29,12 @@ struct HealthKeeper {
     return count >= wanted ? isHealthy : nil
   }
 
+  static func areMissing(_ members: [ServiceMember]) throws(CNIError) -> Bool {
+    do throws(KernelError) { return try HostFilter().states(of: members).allSatisfy { $0 == .isMissing } } catch {
+      throw CNIError(error)
+    }
+  }
+
   /// Changes the members in one transaction; then no UDP connection leads to those that are out.
   ///
   /// - Returns: the targets whose members were changed.
