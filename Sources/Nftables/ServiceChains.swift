@@ -1,4 +1,5 @@
 import CNI
+import Linux
 public import NetTypes
 import PacketFilter
 
@@ -152,6 +153,8 @@ extension RulesetSocket {
       let staying = Set(sets[0].filter { owners[$0.key.bytes] == $0.comment }.map { $0.key.bytes })
       changes += sets[1].filter { !staying.contains($0.key.bytes) }.map { .deleteElement($0) }
       changes += [.addChain(.inet, chain), .flushChain(.inet, chain)]
+      // The kernel frees the rule that was there.
+      if !present[0].elements.isEmpty { LateClosing.noteDeletion() }
       let down = Set(sets[1].map { $0.key.bytes }.filter { staying.contains($0) })
       let taking = sets[0].filter { !down.contains($0.key.bytes) }
       if let rule = ServiceChains.rule(chain, taking) { changes.append(.addRule(.inet, chain, rule)) }
