@@ -77,7 +77,8 @@ public struct SharedServices {
     try update(&store, &kernel) { (store) throws(CNIError) in try records.withdrawAll(except: valid, from: &store) }
   }
 
-  /// Puts back keys that etcd lost, and updates the rules for the back-ends of other hosts.
+  /// Puts back keys that etcd lost, deletes those without an attachment, and updates the rules for the back-ends of other
+  /// hosts.
   ///
   /// - Returns: whether rules were changed.
   /// - Throws: code 11 if no quorum answers; then no rule is changed.
@@ -89,6 +90,8 @@ public struct SharedServices {
     let lock = try lock()
     defer { _ = lock }
     let local = try localRecords(&kernel)
+    // etcd may carry out the write of a refused ADD as soon as it has a quorum again.
+    try records.withdrawAll(except: Set(local.map { $0.owner }), from: &store)
     return try apply(
       records.exchange(&store, joining: nil, local: local, on: lease), beside: local, &kernel)
   }

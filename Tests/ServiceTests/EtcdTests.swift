@@ -236,6 +236,19 @@ private struct ServiceHost {
     }
   }
 
+  @Test func `a key that etcd wrote after its ADD was refused goes with the next refresh`() throws {
+    try ServiceHost.use { first, second, store in
+      try first.add("a", 2)
+      try second.add("b", 3)
+      let late = "/swift-cni/services/net/late:eth0"
+      try store.put(late, #require(store.texts["/swift-cni/services/net/b:eth0"]))
+      _ = try first.refresh()
+      #expect(store.texts[late] != nil, "a host deletes only its own keys")
+      _ = try second.refresh()
+      #expect(store.pairs.map(\.key) == ["a", "b"].map { "/swift-cni/services/net/\($0):eth0" })
+    }
+  }
+
   @Test func `CHECK reports a missing key, STATUS that etcd does not answer`() throws {
     try ServiceHost.use { first, _, store in
       try first.add("a", 2)
