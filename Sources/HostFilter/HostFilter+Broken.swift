@@ -10,6 +10,12 @@ extension HostFilter {
     if case .ruleSet(let ruleSet) = try ruleSetFiles.content(of: owner, role) { ruleSet } else { nil }
   }
 
+  public func ruleSets(_ role: PluginRole) throws(KernelError) -> [RuleSet] {
+    var ruleSets: [RuleSet] = []
+    for network in try ruleSetFiles.networks() { ruleSets += try ruleSetFiles.ruleSets(of: network, role) }
+    return ruleSets
+  }
+
   public func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet] {
     try ruleSetFiles.ruleSets(of: network)
   }

@@ -6,10 +6,8 @@ extension HostFilter {
   /// All recorded members.
   public func serviceMembers() throws(KernelError) -> [ServiceMember] {
     var members: [ServiceMember] = []
-    for network in try ruleSetFiles.networks() {
-      for ruleSet in try ruleSetFiles.ruleSets(of: network, .services) {
-        for case .balance(let backEnd) in ruleSet.rules { members.append(ServiceMember(ruleSet.owner, backEnd)) }
-      }
+    for ruleSet in try ruleSets(.services) {
+      for case .balance(let backEnd) in ruleSet.rules { members.append(ServiceMember(ruleSet.owner, backEnd)) }
     }
     return members
   }

@@ -54,6 +54,7 @@ public struct ContainerFilter: PacketFilter {
   public func has(recorded ruleSet: RuleSet) throws(KernelError) -> Bool { try missing(from: ruleSet).isEmpty }
   public func ruleSet(of owner: AttachmentID, _ role: PluginRole) -> RuleSet? { nil }
   public func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) -> Bool { false }
+  public func ruleSets(_ role: PluginRole) -> [RuleSet] { [] }
   public func ruleSets(of network: NetworkName) -> [RuleSet] { [] }
   public func collectGarbage(_ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool) {}
   public func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }

@@ -99,6 +99,8 @@ public struct GuardedFilter<Base: PacketFilter>: PacketFilter {
     try base.needsRouteLocalnet(link, except: owners)
   }
 
+  public mutating func ruleSets(_ role: PluginRole) throws(KernelError) -> [RuleSet] { try base.ruleSets(role) }
+
   public mutating func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet] {
     try base.ruleSets(of: network)
   }

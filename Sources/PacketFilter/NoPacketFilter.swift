@@ -12,6 +12,7 @@ public struct NoPacketFilter: PacketFilter {
   public func has(recorded ruleSet: RuleSet) -> Bool { false }
   public func ruleSet(of owner: AttachmentID, _ role: PluginRole) -> RuleSet? { nil }
   public func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) -> Bool { false }
+  public func ruleSets(_ role: PluginRole) -> [RuleSet] { [] }
   public func ruleSets(of network: NetworkName) -> [RuleSet] { [] }
   public func collectGarbage(_ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool) {}
   public func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }

@@ -220,6 +220,9 @@ public protocol PacketFilter {
   /// With those rules there is also the rule that drops packets for 127.0.0.0/8 that arrive from other hosts.
   mutating func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) throws(KernelError) -> Bool
 
+  /// The recorded rule sets of that role, of all networks.
+  mutating func ruleSets(_ role: PluginRole) throws(KernelError) -> [RuleSet]
+
   /// All recorded rule sets of that network.
   mutating func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet]
 

@@ -130,14 +130,17 @@ struct RequestedFloat: Equatable, Sendable {
   var address: IPAddress
   /// The link that gets the address; `nil` if the address is already routed to the host.
   var device: InterfaceName?
+  /// Whether it is taken from a container that has it.
+  var moves = false
   var configKey: String
 
-  /// Accepts an address, or `{"ip": …, "device": …}`.
+  /// Accepts an address, or `{"ip": …, "device": …, "move": …}`.
   init(_ json: JSONReader, device: InterfaceName?) throws(CNIError) {
     configKey = json.path
     if case .object = json.value {
       address = try json.required("ip").parsed()
       self.device = try json.parsed("device") ?? device
+      moves = try json.flag("move") ?? false
     } else {
       address = try json.parsed()
       self.device = device

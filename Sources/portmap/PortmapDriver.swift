@@ -29,10 +29,10 @@ struct PortmapDriver: ChainDriver {
     try convertingErrors { () throws(KernelError) in try kernel.filter.lock() }
     try PortConflicts(owner: owner, allowsBound: settings.allowsBound).check(&ports, on: &kernel)
     let earlier = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
-    var present: [AddressSpec] = []
-    for index in floats.indices {
-      let isPresent = try resolveDevice(&floats[index], owner, earlier?.floats ?? [], on: &kernel)
-      if isPresent, let spec = floats[index].addressSpec { present.append(spec) }
+    var claims: [FloatingClaim] = []
+    for (request, float) in zip(settings.floatingIPs, floats) {
+      claims.append(
+        try FloatingClaim(float, for: owner, moves: request.moves, earlier: earlier?.floats ?? [], on: &kernel))
     }
     var result = previous
     for (mapping, port) in try choosePorts(settings, owner, except: ports, planner, on: &kernel) {
@@ -42,7 +42,7 @@ struct PortmapDriver: ChainDriver {
           mapping.transport, hostIP: mapping.hostIP, hostPort: port, containerPort: mapping.containerPort))
     }
     return ChainPlan(
-      routeLocalnetResets(of: earlier) + changes(ports, floats, owner, backend, except: present), result: result)
+      routeLocalnetResets(of: earlier) + changes(ports, claims, owner, backend), result: result)
   }
 
   /// Chooses a free host port for each mapping without one.
@@ -71,40 +71,6 @@ struct PortmapDriver: ChainDriver {
     return PortChooser.unprivilegedRanges(outside: ephemeral)
   }
 
-  /// Clears `device` if the host has the address already, so that DEL does not remove it.
-  ///
-  /// - Parameters:
-  ///   - float: the floating address.
-  ///   - owner: the attachment.
-  ///   - earlier: the floating addresses of an ADD of this attachment that was killed: those on their links are its own.
-  ///   - kernel: the host.
-  /// - Returns: whether the link has the address.
-  /// - Throws: code 107 if the address is another attachment's, code 7 if there is no such link.
-  private func resolveDevice<K: Kernel & ~Copyable>(
-    _ float: inout FloatingAddress, _ owner: AttachmentID, _ earlier: [FloatingAddress], on kernel: inout K
-  ) throws(CNIError) -> Bool {
-    let ruleSets = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSets(of: owner.network) }
-    let external = float.external
-    let holder = ruleSets.first { $0.owner != owner && $0.floats.contains { $0.external == external } }
-    if let holder {
-      throw CNIError(
-        .portInUse,
-        "map floating address \(external): mapped already for \(AttachmentID.description(ofFilterTag: holder.owner.filterTag)): "
-          + "want another address")
-    }
-    guard let device = float.device else { return false }
-    let present = try convertingErrors { () throws(KernelError) in
-      try kernel.link(device, on: .host) == nil ? nil : kernel.addresses(of: device, on: .host)
-    }
-    guard let present else {
-      throw CNIError(
-        .invalidNetworkConfig, "add floating address \(external) to \(device): no such link: want a link of the host")
-    }
-    guard present.contains(where: { $0.address == external }) else { return false }
-    if !earlier.contains(where: { $0.external == external && $0.device == device }) { float.device = nil }
-    return true
-  }
-
   /// Resets `route_localnet` on the links of an earlier ADD, before its rules are replaced.
   private func routeLocalnetResets(of earlier: RuleSet?) -> [Change] {
     guard let earlier else { return [] }
@@ -112,15 +78,13 @@ struct PortmapDriver: ChainDriver {
   }
 
   private func changes(
-    _ ports: [PublishedPort], _ floats: [FloatingAddress], _ owner: AttachmentID, _ backend: Backend,
-    except present: [AddressSpec]
+    _ ports: [PublishedPort], _ claims: [FloatingClaim], _ owner: AttachmentID, _ backend: Backend
   ) -> [Change] {
     let tracked = Set(ports.compactMap { $0.trackedConnections })
-    let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
+    let rules = ports.map { Rule.publish($0) } + claims.map { .float($0.float) }
     // Rules first: their record lists the addresses that DEL has to remove.
-    return [.addRules(RuleSet(owner, .ports, rules, backend: backend))]
-      + floats.compactMap { $0.addressSpec }.filter { !present.contains($0) }.map { .addAddress($0) }
-      + PortPlanner.loopback(for: ports, of: owner)
+    return claims.flatMap { $0.releases } + [.addRules(RuleSet(owner, .ports, rules, backend: backend))]
+      + claims.flatMap { $0.additions } + PortPlanner.loopback(for: ports, of: owner)
       // Last: an entry deleted before the rules exist would be created again without them.
       + (tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)])
   }
@@ -129,18 +93,6 @@ struct PortmapDriver: ChainDriver {
 extension RuleSet {
   var ports: [PublishedPort] {
     rules.compactMap { if case .publish(let port) = $0 { port } else { nil } }
-  }
-
-  var floats: [FloatingAddress] {
-    rules.compactMap { if case .float(let float) = $0 { float } else { nil } }
-  }
-}
-
-extension FloatingAddress {
-  /// The address on its device; `nil` if no device gets it.
-  var addressSpec: AddressSpec? {
-    // Not a source address: connections of the host and of other containers keep their present source.
-    device.map { AddressSpec(IPPrefix(host: external), on: $0, .host, isSource: false, isAnnounced: true) }
   }
 }
 
@@ -176,7 +128,7 @@ extension PortmapDriver {
     }
     let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
     return PortPlanner.loopback(for: ports, of: owner)
-      + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
+      + floats.flatMap { $0.additions }
       + [.addRules(RuleSet(owner, .ports, rules, backend: settings.backend))]
   }
 
@@ -193,7 +145,7 @@ extension PortmapDriver {
         + (udpConnections.isEmpty ? [] : [.deleteConntrackEntries(Set(udpConnections))])
     }
     // Before the rule set: if DEL is killed, the next DEL still finds it.
-    return try routeLocalnetResets([ruleSet], after: [owner], on: &kernel) + addressRemovals([ruleSet], on: &kernel)
+    return try routeLocalnetResets([ruleSet], after: [owner], on: &kernel) + ruleSet.floats.removals(on: &kernel)
       + [remove] + connectionRemovals([ruleSet])
   }
 
@@ -218,23 +170,10 @@ extension PortmapDriver {
   ) throws(KernelError) -> [Change] {
     let gone = try kernel.filter.ruleSets(of: network, except: valid).filter { $0.role == .ports }
     return try routeLocalnetResets(gone, after: Set(gone.map { $0.owner }), on: &kernel)
-      + addressRemovals(gone, on: &kernel) + [.removeStaleRules(network, .ports, valid: valid, everywhere: true)]
+      + gone.flatMap { $0.floats }.removals(on: &kernel) + [
+        .removeStaleRules(network, .ports, valid: valid, everywhere: true)
+      ]
       + connectionRemovals(gone)
-  }
-
-  /// Removes the addresses that were added to links.
-  private func addressRemovals<K: Kernel & ~Copyable>(
-    _ ruleSets: [RuleSet], on kernel: inout K
-  ) throws(KernelError) -> [Change] {
-    var changes: [Change] = []
-    for spec in ruleSets.flatMap({ $0.floats }).compactMap({ $0.addressSpec }) {
-      // The kernel removes a link's addresses with the link.
-      let present = try nilIfLinkMissing { () throws(KernelError) in
-        try kernel.addresses(of: spec.interface, on: .host)
-      }
-      if present?.contains(spec.prefix) == true { changes.append(.deleteAddress(spec)) }
-    }
-    return changes
   }
 
   /// Deletes the conntrack entries of UDP ports.

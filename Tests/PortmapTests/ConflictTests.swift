@@ -2,6 +2,7 @@ import CNI
 import Kernel
 import NetTypes
 import PacketFilter
+import PluginKit
 import TestSupport
 import Testing
 @testable import portmap
@@ -93,6 +94,28 @@ import Testing
     let error = try Fixture(container: "c2", on: first.kernel).refusal(json)
     #expect(error?.code == .portInUse)
     #expect(error?.message.contains("192.0.2.7: mapped already for container c1 on network net") == true)
+    #expect(try Fixture(on: first.kernel, network: "other").refusal(json)?.code == .portInUse)
+  }
+
+  @Test func `move takes a floating address from another container, whose other rules stay`() throws {
+    let first = Fixture()
+    let before = first.kernel.state
+    func config(_ more: String = "") -> String {
+      #"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":[{"ip":"192.0.2.7","move":true}]\#(more)}}"#
+    }
+    try first.add(config(#","portMappings":[{"hostPort":81,"containerPort":80}]"#))
+    let second = Fixture(container: "c2", on: first.kernel, network: "other")
+    let made = first.kernel.applied.count
+    try second.add(config())
+    let spec = AddressSpec("192.0.2.7/32", on: "up0", .host, isSource: false, isAnnounced: true)
+    #expect(Array(first.kernel.applied[made...].prefix(1)) == [.deleteAddress(spec)])
+    let rules = first.kernel.filter.ruleSets.reduce(into: [:]) { $0[$1.owner] = $1 }
+    #expect(rules[first.owner]?.floats == [] && rules[first.owner]?.ports.isEmpty == false)
+    #expect(rules[second.owner]?.floats.map(\.device) == ["up0"])
+    try first.delete("{}", path: nil)
+    #expect(first.kernel.state.addresses.contains(spec), "DEL of the first keeps what the second has")
+    try second.delete("{}", path: nil)
+    #expect(first.kernel.state == before)
   }
 
   @Test func `another network of the same container may publish the same port`() throws {

@@ -2,6 +2,7 @@ import CNI
 import Kernel
 import NetTypes
 import PacketFilter
+import PluginKit
 import TestSupport
 import Testing
 @testable import portmap

@@ -53,6 +53,8 @@ public struct FakeFilter: PacketFilter, Equatable {
     ruleSets.contains { !owners.contains($0.owner) && $0.localnetLinks.contains(link) }
   }
 
+  public func ruleSets(_ role: PluginRole) throws(KernelError) -> [RuleSet] { ruleSets.filter { $0.role == role } }
+
   public func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet] {
     ruleSets.filter { $0.owner.network == network }
   }
