@@ -55,26 +55,11 @@ struct Disconnect: ParsableCommand {
       "Also works if the namespace or the network's configuration is gone: the cache has the configuration of ADD.")
 
   @OptionGroup var common: CommonOptions
-  @Argument(help: "The network's name.", completion: networkNames, transform: parsed) var network: NetworkName
-  @Argument(help: "A name under \(StatePaths.namespaces), or a path.", completion: namespaceNames) var netns: String?
-  @Option(help: "The namespace of this process, in place of NETNS.") var pid: Int?
-  @Option(help: "The container's id.", transform: parsed) var container: ContainerID?
-  @Option(help: "The interface's name in the container.", transform: parsed) var ifname: InterfaceName?
-
-  func validate() throws {
-    guard netns != nil || pid != nil || container != nil else {
-      throw ValidationError("want NETNS, --pid or --container")
-    }
-    guard netns == nil || pid == nil else { throw ValidationError("want either NETNS or --pid") }
-    try netns.map(requireAbsolute)
-  }
+  @OptionGroup var attached: AttachedArgument
 
   func run() throws {
     try common.report { () throws(CNIError) in
-      let namespace = pid.map(ContainerNamespace.init(processID:)) ?? netns.map { ContainerNamespace($0) }
-      let filter = AttachmentFilter(network: network, namespace: namespace, container: container, interface: ifname)
-      let entries = try filter.find(in: common.runtime.cache)
-      guard !entries.isEmpty else { throw try notAttached(filter) }
+      let entries = try attached.find(in: common.runtime.cache)
       for entry in entries {
         let cached = try CachedAttachment(entry)
         let lock = try NetworkLock(cached.attachment.owner)
@@ -85,14 +70,5 @@ struct Disconnect: ParsableCommand {
       }
       if common.json { try common.printJSON(JSONValue.array(entries.map(\.attachment.json))) }
     }
-  }
-
-  private func notAttached(_ filter: AttachmentFilter) throws(CNIError) -> CNIError {
-    let others = try common.runtime.cache.entries(of: network).map { entry in
-      "\(entry.attachment.owner.container) \(entry.attachment.owner.interface) in \(entry.attachment.namespacePath)"
-    }
-    let attachedText = others.isEmpty ? "no container is" : "attached are \(others.joined(separator: ", "))"
-    let wanted = [filter.namespace?.path, container?.description, ifname?.description].compactMap(\.self)
-    return CNIError(.unknownContainer, "\(wanted.joined(separator: " ")) is not on network \(network): \(attachedText)")
   }
 }

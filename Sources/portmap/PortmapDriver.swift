@@ -41,8 +41,12 @@ struct PortmapDriver: ChainDriver {
         AllocatedPort(
           mapping.transport, hostIP: mapping.hostIP, hostPort: port, containerPort: mapping.containerPort))
     }
+    let floatsToKeep = claims.map { $0.float }
+    let goneAddresses = try convertingErrors { () throws(KernelError) in
+      try earlier?.floats.removals(except: floatsToKeep, on: &kernel) ?? []
+    }
     return ChainPlan(
-      routeLocalnetResets(of: earlier) + changes(ports, claims, owner, backend), result: result)
+      routeLocalnetResets(of: earlier) + goneAddresses + changes(ports, claims, owner, backend), result: result)
   }
 
   /// Chooses a free host port for each mapping without one.

@@ -87,6 +87,8 @@ import Testing
     let added = fixture.kernel.state
     try fixture.add(config)
     #expect(fixture.kernel.state == added)
+    try fixture.add(#"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.8"]}}"#)
+    #expect(fixture.kernel.state.addresses.map(\.prefix).filter { $0.length == 32 } == ["192.0.2.8/32"])
     try fixture.delete("{}", path: nil)
     #expect(fixture.kernel.state == before)
   }

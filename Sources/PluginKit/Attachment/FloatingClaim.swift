@@ -74,10 +74,16 @@ extension RuleSet {
     of address: IPAddress, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     var other = self
-    other.rules.removeAll { if case .float(let float) = $0 { float.external == address } else { false } }
+    other.rules.removeAll { $0.isFloat(of: address) }
     // Rules last: their record lists the addresses.
     return try floats.filter { $0.external == address }.removals(on: &kernel)
       + [other.rules.isEmpty ? .removeRules(owner, role, everywhere: false) : .setRules(other)]
+  }
+}
+
+extension Rule {
+  public func isFloat(of address: IPAddress) -> Bool {
+    if case .float(let float) = self { float.external == address } else { false }
   }
 }
 
@@ -92,10 +98,13 @@ extension FloatingAddress {
 }
 
 extension [FloatingAddress] {
-  /// Removes those that were added to links.
-  public func removals<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [Change] {
+  /// Removes those that were added to links, except those that `kept` has too.
+  public func removals<K: Kernel & ~Copyable>(
+    except kept: [FloatingAddress] = [], on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    let keptSpecs = kept.compactMap { $0.addressSpec }
     var changes: [Change] = []
-    for spec in compactMap({ $0.addressSpec }) {
+    for spec in compactMap({ $0.addressSpec }) where !keptSpecs.contains(spec) {
       // The kernel removes a link's addresses with the link.
       let present = try nilIfLinkMissing { () throws(KernelError) in
         try kernel.addresses(of: spec.interface, on: .host)
