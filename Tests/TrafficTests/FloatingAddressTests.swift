@@ -54,6 +54,58 @@ struct FloatingAddressTests {
     }
   }
 
+  @Test(arguments: Backend.allCases)
+  func `cnictl gives a floating address to a running container, moves it and takes it away`(backend: Backend) throws {
+    try World.use(backend, containers: 2) { world in
+      try world.useTables()
+      let before = try world.ruleset()
+      let addresses = try world.lab.addresses(of: "uplink", in: world.lab.host)
+      try world.cnictl(
+        "network", "create", "-o", "backend=\(backend.rawValue)", "--subnet", "10.78.1.0/24", "--subnet", "fd78:1::/64",
+        "net")
+      let containers = (1...2).map { world.lab.container($0) }
+      try world.cnictl("connect", "-p", "8080:80", "net", containers[0])
+      try world.cnictl("connect", "net", containers[1])
+      let withoutFloats = try world.ruleset()
+      func expect(_ container: Int?) throws {
+        try world.expect(
+          Expectation.ofBothFamilies { family in
+            let place = container.map { Place.container($0) }
+            return [
+              Expectation(.outside, to: Self.floating[family], 80, by: place),
+              Expectation(.outside, to: World.host[family], 8080, by: .container(1)),
+            ]
+          })
+      }
+      for address in Self.floating {
+        try world.cnictl("floating-ip", "assign", "--device", "uplink", address, "net", containers[0])
+      }
+      try expect(1)
+      let list = ["floating-ip", "ls", "--json"]
+      #expect(try world.tryCnictl(list).json?.array?.map { $0.text("container") } == [containers[0], containers[0]])
+      for address in Self.floating {
+        let assign = ["floating-ip", "assign", "--device", "uplink", address, "net", containers[1]]
+        let refused = try world.tryCnictl(assign + ["--json"])
+        #expect(refused.code == 107 && refused.complaint.contains(containers[0]), "\(refused)")
+        try world.cnictl(assign + ["--move"])
+      }
+      try expect(2)
+      for address in Self.floating { try world.cnictl("floating-ip", "release", address) }
+      try expect(nil)
+      #expect(try world.ruleset() == withoutFloats)
+      #expect(try world.lab.addresses(of: "uplink", in: world.lab.host) == addresses)
+      #expect(try !world.tryCnictl(["floating-ip", "release", Self.floating[0]]).isSuccess)
+      for address in Self.floating {
+        try world.cnictl("floating-ip", "assign", "--device", "uplink", address, "net", containers[1])
+      }
+      for container in containers { try world.cnictl("disconnect", "net", container) }
+      #expect(try world.lab.addresses(of: "uplink", in: world.lab.host) == addresses)
+      #expect(try world.ruleset() == before)
+    }
+  }
+
+  private static let floating = ["192.0.2.50", "2001:db8::50"]
+
   /// All places reach container 1 at these addresses, and only its packets have them as source.
   private func expectations(_ floating: [String]) -> [Expectation] {
     Expectation.ofBothFamilies { family in

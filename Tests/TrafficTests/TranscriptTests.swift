@@ -54,24 +54,6 @@ struct TranscriptTests {
 }
 
 extension World {
-  fileprivate func tryCnictl(_ arguments: [String]) throws -> Outcome {
-    try lab.run(
-      "\(Binaries.ours)/cnictl", arguments, in: lab.host,
-      environment: [
-        "PATH=/usr/sbin:/usr/bin", "NETCONFPATH=\(lab.directory)/net.d", "CNI_PATH=\(Binaries.ours)",
-      ])
-  }
-
-  @discardableResult
-  fileprivate func cnictl(_ arguments: [String]) throws -> String {
-    let outcome = try tryCnictl(arguments)
-    try outcome.requireSuccess()
-    return outcome.output
-  }
-
-  @discardableResult
-  fileprivate func cnictl(_ arguments: String...) throws -> String { try cnictl(arguments) }
-
   /// Each container's address in `network inspect`.
   fileprivate func members(of network: String) throws -> [Int: String] {
     let network = try JSONValue(json: try cnictl("network", "inspect", network))

@@ -21,3 +21,24 @@ extension World {
       """)
   }
 }
+
+extension World {
+  /// Runs `cnictl` on the host, with a configuration directory of its own.
+  func tryCnictl(_ arguments: [String]) throws -> Outcome {
+    try lab.run(
+      "\(Binaries.ours)/cnictl", arguments, in: lab.host,
+      environment: [
+        "PATH=/usr/sbin:/usr/bin", "NETCONFPATH=\(lab.directory)/net.d", "CNI_PATH=\(Binaries.ours)",
+      ])
+  }
+
+  @discardableResult
+  func cnictl(_ arguments: [String]) throws -> String {
+    let outcome = try tryCnictl(arguments)
+    try outcome.requireSuccess()
+    return outcome.output
+  }
+
+  @discardableResult
+  func cnictl(_ arguments: String...) throws -> String { try cnictl(arguments) }
+}
