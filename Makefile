@@ -50,7 +50,8 @@ demo: deps build ## attach three containers to a bridge, show what works, leave 
 
 .PHONY: check
 check: deps ## everything that must hold: lint, imports, every test, every conf-example
-	@scripts/check lint imports schema-check unit kernel end-to-end test-multihost link-kinds conf-examples test-docs test-podman faults-sample
+	@scripts/check "lint imports schema-check unit kernel build" "end-to-end test-multihost" \
+	  "link-kinds conf-examples test-docs test-podman faults-sample"
 
 .PHONY: quick
 quick: ## lint, imports, and the unit tests of what changed since the branch left main (BASE=COMMIT)
