@@ -110,6 +110,7 @@ extension Key {
         .members([
           Key("ip", .address, default: required, "The address."),
           Key("device", .string, default: "the key `floatingDevice`", "The link that is given the address."),
+          Key("move", .bool, default: "false", "Take the address from the container that has it."),
         ]),
       ])), "Addresses whose whole traffic goes to the container.")
 
