@@ -76,7 +76,10 @@ let package = Package(
     plugin(
       "ipam-etcd",
       ["CNI", "Etcd", "EtcdClient", "IPAM", "NetTypes", "PluginKit"]),
-    plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+    plugin(
+      "portmap",
+      ["CNI", "Etcd", "EtcdClient", "EtcdRecords", "Kernel", "Linux", "NetTypes", "PacketFilter", "PluginKit"]
+        + packetFilter),
     plugin(
       "service",
       [
@@ -166,7 +169,11 @@ let package = Package(
     .testTarget(
       name: "CNITests", dependencies: ["CNI", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests(
-      "PortmapTests", ["portmap", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+      "PortmapTests",
+      [
+        "BaseSupport", "portmap", "CNI", "Etcd", "EtcdSupport", "Kernel", "NetTypes", "PacketFilter", "PluginKit",
+        "TestSupport",
+      ]),
     tests(
       "ServiceTests",
       [

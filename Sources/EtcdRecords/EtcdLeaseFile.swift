@@ -1,3 +1,5 @@
+import CNI
+import Etcd
 import Linux
 import NetTypes
 
@@ -40,5 +42,23 @@ struct EtcdLeaseFile: ~Copyable {
       guard try SetAside.makeRoom(at: path) else { throw error }
       try Files.replace(path, with: bytes)
     }
+  }
+}
+
+extension EtcdLeaseFile {
+  /// Renews this host's lease, or grants a new one if the recorded one has expired.
+  ///
+  /// - Throws: code 11 if no quorum answers; then nothing is changed.
+  static func lease<Store: EtcdStore & ~Copyable>(
+    _ store: inout Store, recordedIn directory: String, seconds: Int
+  ) throws(CNIError) -> EtcdLease {
+    let leaseFile = try convertingErrors { () throws(KernelError) in try lock(in: directory) }
+    if let number = try convertingErrors({ () throws(KernelError) in try leaseFile.read() }) {
+      let recorded = EtcdLease(id: number)
+      if try store.keepAlive(recorded) != nil { return recorded }
+    }
+    let lease = try store.grantLease(seconds: seconds)
+    try convertingErrors { () throws(KernelError) in try leaseFile.write(lease.id) }
+    return lease
   }
 }

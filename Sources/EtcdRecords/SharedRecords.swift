@@ -66,14 +66,7 @@ extension SharedRecords {
   public func lease<Store: EtcdStore & ~Copyable>(
     _ store: inout Store, recordedIn directory: String
   ) throws(CNIError) -> EtcdLease {
-    let leaseFile = try convertingErrors { () throws(KernelError) in try EtcdLeaseFile.lock(in: directory) }
-    if let number = try convertingErrors({ () throws(KernelError) in try leaseFile.read() }) {
-      let recorded = EtcdLease(id: number)
-      if try store.keepAlive(recorded) != nil { return recorded }
-    }
-    let lease = try store.grantLease(seconds: leaseSeconds)
-    try convertingErrors { () throws(KernelError) in try leaseFile.write(lease.id) }
-    return lease
+    try EtcdLeaseFile.lease(&store, recordedIn: directory, seconds: leaseSeconds)
   }
 
   /// Puts this host's records into etcd, the new one first, and reads those of other hosts.

@@ -15,6 +15,8 @@ extension StatePaths {
   public static let leaseIndex = "\(run)/ipam"
   /// The locks of overlay networks.
   public static let overlayLocks = "\(run)/overlay"
+  /// The etcd leases of networks whose hosts share floating addresses.
+  public static let floating = "\(run)/floating"
   /// The etcd leases and locks of networks whose hosts share services.
   public static let services = "\(run)/services"
   /// The backups of `tuning`; the reference's directory.

@@ -1,4 +1,5 @@
 import CNI
+import EtcdRecords
 import NetTypes
 import PacketFilter
 import PluginKit
@@ -22,11 +23,14 @@ struct PortmapConfig: ChainConfig {
   var mappings: [Mapping] = []
   var exposedPorts: [ExposedPort] = []
   var floatingIPs: [RequestedFloat] = []
+  /// How the network's hosts share floating addresses; `nil` if they do not.
+  var etcd: SharingConfig?
   /// Whether `runtimeConfig.portMappings` is there and nothing is to be published.
   var publishesNothing = false
 
   init(_ json: JSONReader) throws(CNIError) {
     nestedPlugin = try NestedPlugin(in: json)
+    etcd = try json.object("etcd")
     backend = try json.parsed("backend")
     snat = try json.flag("snat")
     conditionsV4 = try json["conditionsV4"].flatMap { (json) throws(CNIError) in try Conditions(json) }
@@ -52,12 +56,11 @@ struct PortmapConfig: ChainConfig {
       requests.runtime?["portMappings"] != nil && mappings.isEmpty && publishAll != true && floatingIPs.isEmpty
   }
 
-  /// A configuration for DEL with only the delegate; `nil` if that cannot be read.
+  /// A configuration for DEL with only the keys that can be read: etcd and the delegate.
   static func partialConfig(_ json: JSONReader) -> PortmapConfig? {
-    // Without a delegate there is nothing to call.
-    guard let nestedPlugin = try? NestedPlugin(in: json) else { return nil }
     var config = try? PortmapConfig(JSONReader(.object([:])))
-    config?.nestedPlugin = nestedPlugin
+    config?.nestedPlugin = try? NestedPlugin(in: json)
+    config?.etcd = try? json.object("etcd")
     return config
   }
 }

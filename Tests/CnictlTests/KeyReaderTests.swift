@@ -36,7 +36,9 @@ import Testing
     "ipvlan": ({ _ = try IPVLANConfig($0) }, ["{\(policy)}"]),
     "vlan": ({ _ = try VLANConfig($0) }, ["{}"]), "ptp": ({ _ = try PTPConfig($0) }, ["{}"]),
     "dummy": ({ _ = try DummyConfig($0) }, ["{}"]), "tuning": ({ _ = try TuningConfig($0) }, ["{}"]),
-    "portmap": ({ _ = try PortmapConfig($0) }, [#"{"delegate":{"type":"bridge"}}"#]),
+    "portmap": (
+      { _ = try PortmapConfig($0) }, [#"{"delegate":{"type":"bridge"},"etcd":{"endpoints":"http://10.0.0.1:2379"}}"#]
+    ),
     "firewall": ({ _ = try FirewallConfig($0) }, ["{\(policy)}"]),
     "service": (
       { _ = try ServiceConfig($0) },

@@ -69,6 +69,13 @@ extension KeyTable {
         "publishAll", .bool, default: "false",
         "Every exposed port that is not mapped gets a free host port. Also in `args.cni`."),
       Key("floatingDevice", .string, "The link that is given floating addresses."),
+      Key(
+        "etcd",
+        .members(
+          Key.shared(
+            "floating addresses", below: "/swift-cni",
+            "`PREFIX/floating/ADDRESS` is `{\"node\", \"container\", \"interface\", \"network\"}`.")),
+        "A floating address belongs to one container of all hosts."),
       Key("chain", .string, default: "one of the plugin's own", "The chain that the rules are in."),
       Key("excludeDevices", .list(.string), "Packets that arrive by one of these links are not redirected."),
       Key(
