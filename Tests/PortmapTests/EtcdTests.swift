@@ -118,11 +118,11 @@ private struct FloatHost {
 
   @Test func `without a quorum ADD changes nothing, and a repeated DEL does the rest`() throws {
     try FloatHost.use { first, _, store in
-      store.plan(.noQuorum)
+      store.next(.noQuorum)
       expect(.tryAgainLater) { try first.add() }
       #expect(first.kernel.applied.isEmpty)
       try first.add()
-      store.plan(.noQuorum)
+      store.next(.noQuorum)
       expect(.tryAgainLater) { try first.delete() }
       #expect(first.fixture.ruleSets.isEmpty)
       try first.delete()
