@@ -138,9 +138,6 @@ struct RequestedFloat: Equatable, Sendable {
   init(_ json: JSONReader, device: InterfaceName?) throws(CNIError) {
     configKey = json.path
     if case .object = json.value {
-      guard json["move"] == nil else {
-        throw CNIError(.unsupportedField, "key \"\(json.path).move\": not supported yet: want no such key")
-      }
       address = try json.required("ip").parsed()
       self.device = try json.parsed("device") ?? device
       moves = try json.flag("move") ?? false

@@ -19,7 +19,7 @@ struct PortmapPlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
 
   private let host: ChainedPlugin<PortmapDriver, Host>
   private let connect: (EtcdConfig) throws(CNIError) -> Store
-  /// The directory of the leases.
+  /// The directory of the leases and locks.
   private let state: String
 
   init(
@@ -34,20 +34,34 @@ struct PortmapPlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
   func checkSettings(_ call: Call<Config>) throws(CNIError) { try host.checkSettings(call) }
 
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
-    let addresses = try PortmapSettings(call.config).floatingIPs.map { $0.address }
-    guard let config = call.config.etcd, !addresses.isEmpty, !call.isDryRun else {
+    let requests = try requests(call)
+    guard let config = call.config.etcd, !requests.isEmpty, !call.isDryRun else {
       return try host.add(call, commit: commit)
     }
-    // Before any change: if another host has an address, or etcd does not answer, there is nothing to roll back.
-    let claims = try claims(config, call.owner.network)
+    let shared = try shared(config, call.owner.network)
     var store = try connect(config.etcd)
-    let taken = try claims.take(addresses, for: call.owner, in: &store)
-    do throws(CNIError) { try host.add(call, commit: commit) } catch {
-      do throws(CNIError) { try claims.giveBack(taken, of: call.owner, in: &store) } catch {
+    // Before any change: if another host has an address, or etcd does not answer, there is nothing to roll back.
+    let lock = try shared.lock()
+    defer { _ = lock }
+    let taken = try shared.take(requests, for: call.owner, in: &store)
+    do throws(CNIError) {
+      try host.add(call) { (result) throws(CNIError) in
+        // A host that takes it from now on is noticed by this one, which has recorded it.
+        guard try shared.has(requests, for: call.owner, in: &store) else {
+          throw CNIError(.portInUse, "a floating address was taken by another host meanwhile")
+        }
+        try commit(result)
+      }
+    } catch {
+      do throws(CNIError) { try shared.restore(taken, of: call.owner, in: &store) } catch {
         warn("not rolled back: \(error)")
       }
       throw error
     }
+  }
+
+  private func requests(_ call: Call<Config>) throws(CNIError) -> [SharedFloatingAddresses.Request] {
+    try PortmapSettings(call.config).floatingIPs.map { SharedFloatingAddresses.Request($0.address, moves: $0.moves) }
   }
 
   func check(_ call: Call<Config>) throws(CNIError) {
@@ -55,10 +69,10 @@ struct PortmapPlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
     attempt(&problems) { () throws(CNIError) in try host.check(call) }
     if let config = call.config.etcd {
       attempt(&problems) { () throws(CNIError) in
-        let addresses = try PortmapSettings(call.config).floatingIPs.map { $0.address }
+        let addresses = try requests(call).map { $0.address }
         guard !addresses.isEmpty else { return }
         var store = try connect(config.etcd)
-        let found = try claims(config, call.owner.network).differences(addresses, of: call.owner, in: &store)
+        let found = try shared(config, call.owner.network).differences(addresses, of: call.owner, in: &store)
         if !found.isEmpty { throw CNIError(.differences, found.joined(separator: "; ")) }
       }
     }
@@ -66,27 +80,37 @@ struct PortmapPlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
   }
 
   func delete(_ removal: Removal<Config>) throws(CNIError) {
+    guard let config = removal.config?.etcd else { return try host.delete(removal) }
     var problems: [CNIError] = []
-    attempt(&problems) { () throws(CNIError) in try host.delete(removal) }
-    if let config = removal.config?.etcd {
-      // After the rules: another host must not take the address while this one still has it.
-      attempt(&problems) { () throws(CNIError) in
-        var store = try connect(config.etcd)
-        try claims(config, removal.owner.network).release(from: &store) { $0 == removal.owner }
-      }
+    var own = removal
+    own.config?.nestedPlugin = nil
+    attempt(&problems) { () throws(CNIError) in
+      try host.delete(own)
+      // After the rules: another host must not take an address while this one still has it.
+      let shared = try shared(config, removal.owner.network)
+      guard removal.config?.floatingIPs.isEmpty == false || shared.wereUsed else { return }
+      var store = try connect(config.etcd)
+      let lock = try shared.lock()
+      defer { _ = lock }
+      try shared.release(of: removal.owner, in: &store)
+    }
+    if let nestedPlugin = removal.config?.nestedPlugin {
+      attempt(&problems) { () throws(CNIError) in try removal.delegates.run(nestedPlugin, .del) }
     }
     if let error = CNIError(joining: problems) { throw error }
   }
 
   func collectGarbage(_ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
+    guard let config = network.config.etcd else { return try host.collectGarbage(network, valid: valid) }
     var problems: [CNIError] = []
-    attempt(&problems) { () throws(CNIError) in try host.collectGarbage(network, valid: valid) }
-    if let config = network.config.etcd {
+    attempt(&problems) { () throws(CNIError) in
+      try host.collectGarbage(network, valid: valid)
       let owners = valid.map { AttachmentID(network: network.name, container: $0.containerID, interface: $0.ifname) }
-      attempt(&problems) { () throws(CNIError) in
-        var store = try connect(config.etcd)
-        try claims(config, network.name).release(from: &store) { $0.network == network.name && !owners.contains($0) }
-      }
+      let shared = try shared(config, network.name)
+      var store = try connect(config.etcd)
+      let lock = try shared.lock()
+      defer { _ = lock }
+      try shared.collectGarbage(except: Set(owners), in: &store)
     }
     if let error = CNIError(joining: problems) { throw error }
   }
@@ -94,9 +118,9 @@ struct PortmapPlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
   func status(_ network: NetworkCall<Config>) throws(CNIError) {
     if let config = network.config.etcd {
       do throws(CNIError) {
-        let claims = try claims(config, network.name)
+        let shared = try shared(config, network.name)
         var store = try connect(config.etcd)
-        try claims.probe(&store)
+        try shared.probe(&store)
       } catch {
         throw error.code == .invalidNetworkConfig
           ? error : CNIError(.notAvailable, error.message, details: error.details)
@@ -105,7 +129,7 @@ struct PortmapPlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
     try host.status(network)
   }
 
-  private func claims(_ config: SharingConfig, _ network: NetworkName) throws(CNIError) -> FloatingClaims {
-    try FloatingClaims(config, of: network, state: state)
+  private func shared(_ config: SharingConfig, _ network: NetworkName) throws(CNIError) -> SharedFloatingAddresses {
+    try SharedFloatingAddresses(config, of: network, state: state)
   }
 }
