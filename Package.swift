@@ -171,7 +171,8 @@ let package = Package(
     tests(
       "PortmapTests",
       [
-        "BaseSupport", "portmap", "CNI", "Etcd", "EtcdSupport", "Kernel", "NetTypes", "PacketFilter", "PluginKit",
+        "BaseSupport", "portmap", "CNI", "Etcd", "EtcdRecords", "EtcdSupport", "Kernel", "NetTypes", "PacketFilter",
+        "PluginKit",
         "TestSupport",
       ]),
     tests(

@@ -101,9 +101,14 @@ extension SharedFloatingAddresses {
         taken.before.map { EtcdTransaction.Condition.isUnchanged(taken.key, since: $0.modified) }
           ?? .isAbsent(taken.key)
       }
-      let outcome = try store.transact(
-        EtcdTransaction(where: conditions, changed.map { .put($0.key, value, lease: lease) }))
-      if outcome.isSuccess { return changed }
+      do throws(CNIError) {
+        let put = EtcdTransaction(where: conditions, changed.map { .put($0.key, value, lease: lease) })
+        if try store.transact(put).isSuccess { return changed }
+      } catch {
+        // etcd may have carried it out; if it does not answer, DEL or the next sync deletes the keys.
+        try? restore(changed, of: owner, in: &store)
+        throw error
+      }
       if try read(requests, in: &store).allSatisfy({ $0?.value == value && $0?.lease == lease }) { return changed }
     }
     throw CNIError(

@@ -44,7 +44,8 @@ public struct SocketHolder: Equatable, Sendable {
 
 /// Selects conntrack entries: those of connections that were opened to this port of the host.
 public struct ConntrackFilter: Hashable, Sendable {
-  public var transport: TransportProtocol
+  /// `nil`: any protocol and port, also of connections that have `address` as their source after translation.
+  public var transport: TransportProtocol?
   public var family: IPFamily
   /// The address to which they were opened; `nil`: any address of the host.
   public var address: IPAddress?
@@ -62,12 +63,18 @@ public struct ConntrackFilter: Hashable, Sendable {
     self.address = address
     self.port = port
   }
+
+  /// All connections to and from an address of the host.
+  public init(all address: IPAddress) {
+    (transport, family, self.address, port) = (nil, address.family, address, 0)
+  }
 }
 
 extension ConntrackFilter: CustomStringConvertible {
-  /// `192.0.2.1:53/udp`, `IPv4 port 53/udp`.
+  /// `192.0.2.1 port 53/udp`, `IPv4 port 53/udp`, `192.0.2.1`.
   public var description: String {
-    "\(address.map { "\($0) port" } ?? "IPv\(family.digit) port") \(port)/\(transport)"
+    guard let transport else { return address?.description ?? "IPv\(family.digit)" }
+    return "\(address.map { "\($0) port" } ?? "IPv\(family.digit) port") \(port)/\(transport)"
   }
 }
 

@@ -49,11 +49,11 @@ extension NetlinkSocket {
   }
 }
 
-/// A dump request: one family and protocol, and one port if only one is wanted.
+/// A dump request: one family, one protocol unless all are wanted, and one port if only one is wanted.
 private struct ConntrackQuery {
   struct Group: Hashable {
     var family: IPFamily
-    var transport: TransportProtocol
+    var transport: TransportProtocol?
 
     init(_ connections: ConntrackFilter) {
       family = connections.family
@@ -78,10 +78,11 @@ private struct ConntrackQuery {
   func request(doing operation: String) throws(KernelError) -> Request {
     let request = try Request(
       conntrackMessage(IPCTNL_MSG_CT_GET), Int32(NLM_F_DUMP), nfgenmsg(group.family), doing: operation)
+    guard let transport = group.transport else { return request }
     let nested = Int(NLA_F_NESTED)
     request.nest(Int(CTA_TUPLE_ORIG.rawValue) | nested) {
       request.nest(Int(CTA_TUPLE_PROTO.rawValue) | nested) {
-        request.put(Int(CTA_PROTO_NUM.rawValue), bytes: [group.transport.number])
+        request.put(Int(CTA_PROTO_NUM.rawValue), bytes: [transport.number])
         if let port { request.put(Int(CTA_PROTO_DST_PORT.rawValue), bigEndian: port) }
       }
     }
@@ -99,15 +100,18 @@ struct ConntrackEntry {
   var transport: UInt8
   /// The destination of the connection's first packet.
   var destination: IPAddress
-  var port: UInt16
+  /// `nil` for a protocol without ports.
+  var port: UInt16?
   /// Where the replies come from.
   var target: IPAddress?
+  /// Where the replies go to: the source, as translated.
+  var source: IPAddress?
   /// `CTA_TUPLE_ORIG` as the kernel wrote it.
   var tuple: ArraySlice<UInt8>
   var zone: ArraySlice<UInt8>?
   var id: ArraySlice<UInt8>?
 
-  /// `nil` if the message does not describe a connection with ports.
+  /// `nil` if the message does not describe a connection.
   init?(_ message: Message, family: IPFamily) {
     let attributes = message.attributes(after: MemoryLayout<nfgenmsg>.size)
     guard let tuple = attributes[Int(CTA_TUPLE_ORIG.rawValue)], !tuple.isEmpty,
@@ -115,24 +119,25 @@ struct ConntrackEntry {
       let ends = parts.nested(Int(CTA_TUPLE_IP.rawValue)),
       let transport = parts.nested(Int(CTA_TUPLE_PROTO.rawValue)),
       let number: UInt8 = transport.integer(Int(CTA_PROTO_NUM.rawValue)),
-      let port: UInt16 = transport.integer(Int(CTA_PROTO_DST_PORT.rawValue)),
       let destination = ends[Int((family == .v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST).rawValue)]
         .flatMap(IPAddress.init(bytes:))
     else { return nil }
     self.family = family
     self.transport = number
     self.destination = destination
-    self.port = UInt16(bigEndian: port)
+    let port: UInt16? = transport.integer(Int(CTA_PROTO_DST_PORT.rawValue))
+    self.port = port.map { UInt16(bigEndian: $0) }
     self.tuple = tuple
-    target = attributes.nested(Int(CTA_TUPLE_REPLY.rawValue))?.nested(Int(CTA_TUPLE_IP.rawValue))?[
-      Int((family == .v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC).rawValue)
-    ].flatMap(IPAddress.init(bytes:))
+    let reply = attributes.nested(Int(CTA_TUPLE_REPLY.rawValue))?.nested(Int(CTA_TUPLE_IP.rawValue))
+    target = reply?[Int((family == .v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC).rawValue)].flatMap(IPAddress.init(bytes:))
+    source = reply?[Int((family == .v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST).rawValue)].flatMap(IPAddress.init(bytes:))
     zone = attributes[Int(CTA_ZONE.rawValue)]
     id = attributes[Int(CTA_ID.rawValue)]
   }
 
   func matches(_ wanted: ConntrackFilter) -> Bool {
-    family == wanted.family && transport == wanted.transport.number && port == wanted.port
+    guard let transport = wanted.transport else { return wanted.address == destination || wanted.address == source }
+    return family == wanted.family && self.transport == transport.number && port == wanted.port
       && (wanted.address == nil || wanted.address == destination) && (wanted.target == nil || wanted.target == target)
   }
 }

@@ -84,7 +84,8 @@ struct PortmapDriver: ChainDriver {
   private func changes(
     _ ports: [PublishedPort], _ claims: [FloatingClaim], _ owner: AttachmentID, _ backend: Backend
   ) -> [Change] {
-    let tracked = Set(ports.compactMap { $0.trackedConnections })
+    let tracked = Set(
+      ports.compactMap { $0.trackedConnections } + claims.map { ConntrackFilter(all: $0.float.external) })
     let rules = ports.map { Rule.publish($0) } + claims.map { .float($0.float) }
     // Rules first: their record lists the addresses that DEL has to remove.
     return claims.flatMap { $0.releases } + [.addRules(RuleSet(owner, .ports, rules, backend: backend))]
@@ -180,9 +181,11 @@ extension PortmapDriver {
       + connectionRemovals(gone)
   }
 
-  /// Deletes the conntrack entries of UDP ports.
+  /// Deletes the conntrack entries of UDP ports and of floating addresses.
   private func connectionRemovals(_ ruleSets: [RuleSet]) -> [Change] {
-    let tracked = Set(ruleSets.flatMap { $0.ports }.compactMap { $0.trackedConnections })
+    let tracked = Set(
+      ruleSets.flatMap { $0.ports }.compactMap { $0.trackedConnections }
+        + ruleSets.flatMap { $0.floats }.map { ConntrackFilter(all: $0.external) })
     return tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)]
   }
 

@@ -39,6 +39,9 @@ import Testing
       ([udp(.v6, nil, 5353)], ["127.0.0.1 5353", "127.0.0.2 5353", "127.0.0.1 5354"]),
       ([udp(.v4, "127.0.0.1", 5353), udp(.v4, "127.0.0.1", 5354)], ["127.0.0.2 5353", "::1 5353"]),
       ([udp(.v4, nil, 5353), udp(.v4, nil, 5354), udp(.v6, "::1", 5353)], []),
+      ([ConntrackFilter(all: "127.0.0.2")], ["127.0.0.1 5353", "127.0.0.1 5354", "::1 5353"]),
+      // The source of all IPv4 connections.
+      ([ConntrackFilter(all: "127.0.0.1"), udp(.v6, nil, 1)], ["::1 5353"]),
       ([ConntrackFilter(.tcp, .v4, 5353)], everywhere), ([udp(.v4, nil, 5355)], everywhere), ([], everywhere),
     ] as [([ConntrackFilter], [String])])
   func `only the given conntrack entries are deleted`(wanted: [ConntrackFilter], left: [String]) throws {

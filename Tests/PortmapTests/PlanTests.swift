@@ -104,6 +104,7 @@ import Testing
         ruleSet(fixture, floats.map { .float($0) }),
         .addAddress(AddressSpec("192.0.2.7/32", on: "up0", .host, isSource: false, isAnnounced: true)),
         .addAddress(AddressSpec("2001:db8::7/128", on: "up0", .host, isSource: false, isAnnounced: true)),
+        .deleteConntrackEntries([ConntrackFilter(all: "192.0.2.7"), ConntrackFilter(all: "2001:db8::7")]),
       ])
   }
 

@@ -291,9 +291,13 @@ extension CommandLines {
 
   /// `conntrack -D …`, which fails if there are none.
   func lines(forgetting connections: Set<ConntrackFilter>) -> [String] {
-    connections.map { one in
-      "\(prefix(.host))conntrack -D -f ipv\(one.family.digit) -p \(one.transport)"
-        + "\(one.address.map { " --orig-dst \($0)" } ?? "") --orig-port-dst \(one.port) || true"
+    connections.flatMap { one in
+      let start = "\(prefix(.host))conntrack -D -f ipv\(one.family.digit)"
+      let orig = one.address.map { " --orig-dst \($0)" } ?? ""
+      guard let transport = one.transport else {
+        return ["\(start)\(orig) || true", "\(start)\(one.address.map { " --reply-dst \($0)" } ?? "") || true"]
+      }
+      return ["\(start) -p \(transport)\(orig) --orig-port-dst \(one.port) || true"]
     }.sorted()
   }
 }

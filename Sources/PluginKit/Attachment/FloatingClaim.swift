@@ -75,9 +75,11 @@ extension RuleSet {
   ) throws(KernelError) -> [Change] {
     var other = self
     other.rules.removeAll { $0.isFloat(of: address) }
-    // Rules last: their record lists the addresses.
-    return try floats.filter { $0.external == address }.removals(on: &kernel)
+    // Rules after addresses: their record lists these.
+    let gone = floats.filter { $0.external == address }
+    return try gone.removals(on: &kernel)
       + [other.rules.isEmpty ? .removeRules(owner, role, everywhere: false) : .setRules(other)]
+      + gone.connectionRemovals
   }
 }
 
@@ -98,6 +100,11 @@ extension FloatingAddress {
 }
 
 extension [FloatingAddress] {
+  /// Deletes the conntrack entries of these addresses, after a change of their rules.
+  public var connectionRemovals: [Change] {
+    isEmpty ? [] : [.deleteConntrackEntries(Set(map { ConntrackFilter(all: $0.external) }))]
+  }
+
   /// Removes those that were added to links, except those that `kept` has too.
   public func removals<K: Kernel & ~Copyable>(
     except kept: [FloatingAddress] = [], on kernel: inout K

@@ -58,6 +58,7 @@ struct FloatingAssignment {
         let moved = try present?.floats.removals(except: ruleSet.floats, on: &transaction.kernel) ?? []
         // Rules first: their record lists the addresses that DEL has to remove.
         return claim.releases + moved + [present == nil ? .addRules(ruleSet) : .setRules(ruleSet)] + claim.additions
+          + [claim.float].connectionRemovals
       }
       return changes
     }
