@@ -234,14 +234,15 @@ extension SharedFloatingAddresses {
   /// - Parameters:
   ///   - held: the addresses of this network's containers on this host.
   ///   - store: etcd.
-  /// - Returns: those that another host has taken.
+  /// - Returns: those that another host has taken, and the store's revision when they were read.
   /// - Throws: code 11 if no quorum answers; some keys may be changed then.
   public func exchange<Store: EtcdStore & ~Copyable>(
     _ held: [Held], in store: inout Store
-  ) throws(CNIError) -> [Held] {
+  ) throws(CNIError) -> (taken: [Held], revision: Int64) {
     let lease = try EtcdLeaseFile.lease(&store, recordedIn: directory, seconds: leaseSeconds)
+    let state = try store.read(keys)
     var present: [String: EtcdPair] = [:]
-    for pair in try store.read(keys).pairs { present[pair.key] = pair }
+    for pair in state.pairs { present[pair.key] = pair }
     try delete(in: &store) { holder, key in
       !held.contains { $0.owner == holder.owner && self.key($0.address) == key }
     }
@@ -261,7 +262,15 @@ extension SharedFloatingAddresses {
       guard holder.owner == one.owner, pair.lease != lease else { continue }
       _ = try store.transact(EtcdTransaction(where: [.isUnchanged(key, since: pair.modified)], [put]))
     }
-    return taken
+    return (taken, state.revision)
+  }
+
+  /// Whether the event is about one of these addresses and not by this host.
+  public func concerns(_ event: EtcdEvents.Event, _ held: [Held]) -> Bool {
+    switch event {
+    case .put(let pair): FloatingHolder(pair)?.node != node && held.contains { key($0.address) == pair.key }
+    case .deleted(let key): held.contains { self.key($0.address) == key }
+    }
   }
 }
 

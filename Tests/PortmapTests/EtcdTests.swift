@@ -73,7 +73,7 @@ private struct FloatHost {
     let held = fixture.ruleSets.flatMap { ruleSet in
       ruleSet.floats.map { SharedFloatingAddresses.Held($0.external, ruleSet.owner) }
     }
-    return try shared.exchange(held, in: &store).map(\.address)
+    return try shared.exchange(held, in: &store).taken.map(\.address)
   }
 
   func check() throws { try plugin.check(call(#""192.0.2.7""#)) }

@@ -1,5 +1,8 @@
 import CNI
 import CNIRuntime
+import Etcd
+import EtcdClient
+import EtcdRecords
 import HostFilter
 import Kernel
 import NetTypes
@@ -15,6 +18,8 @@ struct FloatingAssignment {
   private let owner: AttachmentID
   private let addresses: ContainerAddresses
   private let backend: Backend?
+  /// `nil` if hosts do not share floating addresses.
+  private let network: FloatingNetwork?
 
   /// - Throws: code 7 if the network lacks the plugin `portmap`, code 3 if the container's network namespace is gone.
   init(of address: IPAddress, on device: InterfaceName?, moves: Bool, to entry: ResultCache.Entry) throws(CNIError) {
@@ -23,15 +28,14 @@ struct FloatingAssignment {
       throw CNIError(
         .unknownContainer, "\(entry.attachment.sentence): its network namespace is gone: want a running container")
     }
-    let plugin = try CachedAttachment(entry).list.plugins.lazy.map(\.config).first {
-      $0.member("type")?.value.string == "portmap"
-    }
-    guard let plugin else {
+    let list = try CachedAttachment(entry).list
+    guard let plugin = list.portmap else {
       throw CNIError(
         .invalidNetworkConfig,
         "network \(owner.network): want the plugin portmap in its list, which removes the address at DEL")
     }
     let keys = JSONReader(plugin)
+    network = try FloatingNetwork(list)
     self.address = address
     self.device = if let device { device } else { try keys.parsed("floatingDevice") }
     self.moves = moves
@@ -41,6 +45,25 @@ struct FloatingAssignment {
 
   /// - Throws: code 107 if another container has the address, code 7 if the container or the host lacks what it needs.
   func carryOut() throws(CNIError) {
+    guard let network else { return try addRules() }
+    let shared = try network.shared(), request = SharedFloatingAddresses.Request(address, moves: moves)
+    var store = EtcdClient(network.config.etcd)
+    let lock = try shared.lock()
+    defer { _ = lock }
+    let taken = try shared.take([request], for: owner, in: &store)
+    do throws(CNIError) { try addRules() } catch {
+      do throws(CNIError) { try shared.restore(taken, of: owner, in: &store) } catch {
+        warn("not rolled back: \(error)")
+      }
+      throw error
+    }
+    guard try shared.has([request], for: owner, in: &store) else {
+      _ = try FloatingRelease(of: address, from: owner).carryOut()
+      throw CNIError(.portInUse, "floating address \(address): another host took it meanwhile")
+    }
+  }
+
+  private func addRules() throws(CNIError) {
     try inTransaction { (transaction) throws(CNIError) in
       let float = try float(on: &transaction.kernel)
       let present = try convertingErrors { () throws(KernelError) in
@@ -75,30 +98,29 @@ struct FloatingAssignment {
 /// Takes a floating address from the container of this host that has it.
 struct FloatingRelease {
   private let address: IPAddress
+  private let owner: AttachmentID?
 
-  init(of address: IPAddress) { self.address = address }
+  /// - Parameters:
+  ///   - address: the address.
+  ///   - owner: the attachment that loses it; `nil`: whichever has it.
+  init(of address: IPAddress, from owner: AttachmentID? = nil) {
+    self.address = address
+    self.owner = owner
+  }
 
-  /// - Returns: the attachment that had it.
-  /// - Throws: code 3 if no container of this host has it.
-  func carryOut() throws(CNIError) -> AttachmentID {
-    var owners: [AttachmentID] = []
+  /// - Returns: the attachment that had it; `nil` if none has it.
+  func carryOut() throws(CNIError) -> AttachmentID? {
+    var holder: AttachmentID?
     try inTransaction { (transaction) throws(CNIError) in
-      let changes = try convertingErrors { () throws(KernelError) in
+      try convertingErrors { () throws(KernelError) in
         let holders = try transaction.kernel.filter.ruleSets(.ports).filter { ruleSet in
-          ruleSet.rules.contains { $0.isFloat(of: address) }
+          ruleSet.owner == owner ?? ruleSet.owner && ruleSet.rules.contains { $0.isFloat(of: address) }
         }
-        owners = holders.map(\.owner)
-        var changes: [Change] = []
-        for holder in holders { changes += try holder.releases(of: address, on: &transaction.kernel) }
-        return changes
+        holder = holders.first?.owner
+        return try holders.first?.releases(of: address, on: &transaction.kernel) ?? []
       }
-      return changes
     }
-    guard let owner = owners.first else {
-      throw CNIError(
-        .unknownContainer, "\(address): no container of this host has it: want one that cnictl floating-ip ls shows")
-    }
-    return owner
+    return holder
   }
 }
 

@@ -1,6 +1,9 @@
 import ArgumentParser
 import CNI
 import CNIRuntime
+import Etcd
+import EtcdClient
+import EtcdRecords
 import HostFilter
 import NetTypes
 import PacketFilter
@@ -10,7 +13,7 @@ struct FloatingCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "floating-ip",
     abstract: "List floating addresses, give them to running containers, and take them away.",
-    subcommands: [List.self, Assign.self, Release.self])
+    subcommands: [List.self, Assign.self, Release.self, Sync.self])
 }
 
 extension FloatingCommand {
@@ -72,10 +75,27 @@ extension FloatingCommand {
 
     func run() throws {
       try common.report { () throws(CNIError) in
-        let owner = try FloatingRelease(of: address).carryOut()
+        guard let owner = try FloatingRelease(of: address).carryOut() else {
+          throw CNIError(
+            .unknownContainer, "\(address): no container of this host has it: want one that cnictl floating-ip ls shows"
+          )
+        }
+        try releaseKey(of: owner)
         if common.json { return try common.printJSON(owner.json) }
         print("\(address): taken from \(owner.container) \(owner.network) \(owner.interface)")
       }
+    }
+
+    /// After the rules, as DEL.
+    private func releaseKey(of owner: AttachmentID) throws(CNIError) {
+      guard let entry = try common.runtime.cache.entry(owner),
+        let network = try FloatingNetwork(CachedAttachment(entry).list)
+      else { return }
+      let shared = try network.shared()
+      var store = EtcdClient(network.config.etcd)
+      let lock = try shared.lock()
+      defer { _ = lock }
+      try shared.release(address, of: owner, in: &store)
     }
   }
 }
