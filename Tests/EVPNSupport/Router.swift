@@ -6,6 +6,8 @@ public import LabSupport
 public struct Router: Sendable {
   public let lab: Lab
 
+  public init(lab: Lab) { self.lab = lab }
+
   public static let files = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../../conf-examples/evpn").standardized.path
 

@@ -111,8 +111,8 @@ extension FloatingSite {
       try lab(host).shell(
         """
         cat > \(lab(host).directory)/server.py << 'END'
-        import socket
-        server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        from socket import AF_INET6, SOCK_DGRAM, socket
+        server = socket(AF_INET6, SOCK_DGRAM)
         server.bind(("::", \(Self.port)))
         while True:
             request, client = server.recvfrom(100)
@@ -134,8 +134,9 @@ extension FloatingSite {
         """
         : > \(file)
         cat > \(file).py << 'END'
-        import socket, time
-        client = socket.socket(socket.AF_INET6 if ":" in "\(address)" else socket.AF_INET, socket.SOCK_DGRAM)
+        from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
+        from time import sleep
+        client = socket(AF_INET6 if ":" in "\(address)" else AF_INET, SOCK_DGRAM)
         client.settimeout(0.05)
         with open("\(file)", "w", buffering=1) as answers:
             for number in range(60000):
@@ -148,7 +149,7 @@ extension FloatingSite {
                 except OSError:
                     answers.write("-")
                 answers.flush()
-                time.sleep(0.002)
+                sleep(0.002)
         END
         python3 -B \(file).py > /dev/null 2>&1 &
         echo $!

@@ -67,20 +67,10 @@ struct FloatingAddressTests {
       try world.cnictl("connect", "-p", "8080:80", "net", containers[0])
       try world.cnictl("connect", "net", containers[1])
       let withoutFloats = try world.ruleset()
-      func expect(_ container: Int?) throws {
-        try world.expect(
-          Expectation.ofBothFamilies { family in
-            let place = container.map { Place.container($0) }
-            return [
-              Expectation(.outside, to: Self.floating[family], 80, by: place),
-              Expectation(.outside, to: World.host[family], 8080, by: .container(1)),
-            ]
-          })
-      }
       for address in Self.floating {
         try world.cnictl("floating-ip", "assign", "--device", "uplink", address, "net", containers[0])
       }
-      try expect(1)
+      try expect(1, in: world)
       let list = ["floating-ip", "ls", "--json"]
       #expect(try world.tryCnictl(list).json?.array?.map { $0.text("container") } == [containers[0], containers[0]])
       for address in Self.floating {
@@ -89,9 +79,9 @@ struct FloatingAddressTests {
         #expect(refused.code == 107 && refused.complaint.contains(containers[0]), "\(refused)")
         try world.cnictl(assign + ["--move"])
       }
-      try expect(2)
+      try expect(2, in: world)
       for address in Self.floating { try world.cnictl("floating-ip", "release", address) }
-      try expect(nil)
+      try expect(nil, in: world)
       #expect(try world.ruleset() == withoutFloats)
       #expect(try world.lab.addresses(of: "uplink", in: world.lab.host) == addresses)
       #expect(try !world.tryCnictl(["floating-ip", "release", Self.floating[0]]).isSuccess)
@@ -102,6 +92,18 @@ struct FloatingAddressTests {
       #expect(try world.lab.addresses(of: "uplink", in: world.lab.host) == addresses)
       #expect(try world.ruleset() == before)
     }
+  }
+
+  /// The container that answers at the addresses; container 1 always answers at its published port.
+  private func expect(_ container: Int?, in world: World) throws {
+    let place = container.map { Place.container($0) }
+    try world.expect(
+      Expectation.ofBothFamilies { family in
+        [
+          Expectation(.outside, to: Self.floating[family], 80, by: place),
+          Expectation(.outside, to: World.host[family], 8080, by: .container(1)),
+        ]
+      })
   }
 
   private static let floating = ["192.0.2.50", "2001:db8::50"]
