@@ -234,15 +234,14 @@ extension SharedFloatingAddresses {
   /// - Parameters:
   ///   - held: the addresses of this network's containers on this host.
   ///   - store: etcd.
-  /// - Returns: those that another host has taken, and the store's revision when they were read.
+  /// - Returns: those that another host has taken.
   /// - Throws: code 11 if no quorum answers; some keys may be changed then.
   public func exchange<Store: EtcdStore & ~Copyable>(
     _ held: [Held], in store: inout Store
-  ) throws(CNIError) -> (taken: [Held], revision: Int64) {
+  ) throws(CNIError) -> [Held] {
     let lease = try EtcdLeaseFile.lease(&store, recordedIn: directory, seconds: leaseSeconds)
-    let state = try store.read(keys)
     var present: [String: EtcdPair] = [:]
-    for pair in state.pairs { present[pair.key] = pair }
+    for pair in try store.read(keys).pairs { present[pair.key] = pair }
     try delete(in: &store) { holder, key in
       !held.contains { $0.owner == holder.owner && self.key($0.address) == key }
     }
@@ -262,7 +261,7 @@ extension SharedFloatingAddresses {
       guard holder.owner == one.owner, pair.lease != lease else { continue }
       _ = try store.transact(EtcdTransaction(where: [.isUnchanged(key, since: pair.modified)], [put]))
     }
-    return (taken, state.revision)
+    return taken
   }
 
   /// Whether the event is about one of these addresses and not by this host.

@@ -56,6 +56,16 @@ public struct SharedRecords<Record: SharedRecord> {
 }
 
 extension SharedRecords {
+  /// The range to watch.
+  public var keys: EtcdKeys { .prefixed(keyPrefix) }
+
+  /// Whether another host may have made the change.
+  public func isByOthers(_ event: EtcdEvents.Event) -> Bool {
+    if case .put(let pair) = event { parsed(pair)?.node != node } else { true }
+  }
+}
+
+extension SharedRecords {
   /// Renews this host's lease, or grants a new one if the recorded one has expired.
   ///
   /// - Parameters:

@@ -33,6 +33,12 @@ public struct SharedServices {
       below: "\(config.prefix ?? Self.defaultPrefix)/services", of: network, config, warn: warn)
   }
 
+  /// The range to watch.
+  public var keys: EtcdKeys { records.keys }
+
+  /// As `SharedRecords.isByOthers`.
+  public func isByOthers(_ event: EtcdEvents.Event) -> Bool { records.isByOthers(event) }
+
   /// Renews and returns this host's lease.
   ///
   /// - Throws: code 11 if no quorum answers; then nothing is changed.

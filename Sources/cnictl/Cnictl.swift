@@ -15,7 +15,8 @@ struct Cnictl: ParsableCommand {
       """,
     subcommands: [
       NetworkCommand.self, Connect.self, Plan.self, Disconnect.self, Check.self, CollectGarbage.self, Status.self,
-      Repair.self, PolicyCommand.self, ServiceCommand.self, FloatingCommand.self, OverlayCommand.self, Validate.self,
+      Repair.self, PolicyCommand.self, ServiceCommand.self, FloatingCommand.self, SyncCommand.self, OverlayCommand.self,
+      Validate.self,
       Schema.self,
       NetnsCommand.self,
     ])

@@ -66,7 +66,7 @@ private struct FloatingSite {
 
   /// Follows etcd on a host while `body` runs.
   func watching(_ host: Int, _ body: () throws -> Void) throws {
-    let watch = try command("floating-ip sync --watch", host)
+    let watch = try command("sync --watch --interval 3600", host)
     let pid = try lab(host).shell("(\(watch)) > \(lab(host).directory)/watch.log 2>&1 & echo $!", in: lab(host).host)
     defer { _ = try? lab(host).shell("kill \(pid)", in: lab(host).host) }  // the exit status does not matter
     try body()
@@ -187,7 +187,7 @@ extension FloatingSite {
       #expect(try float.cnictl(assign, 2).code == 107)
       try float.cnictl("\(assign) --move", 2).requireSuccess()
       #expect(try float.holders() == ["host2", "host1"])
-      #expect(try float.cnictl("floating-ip sync", 1).output.contains("\(address): another host has it"))
+      #expect(try float.cnictl("sync", 1).output.contains("\(address): another host has it"))
       #expect(try float.answers() == ["2", "1"])
       try float.cnictl("floating-ip release \(address)", 2).requireSuccess()
       #expect(try float.holders() == ["", "host1"])
@@ -211,7 +211,7 @@ extension FloatingSite {
       #expect(try float.state(1) == [])
 
       try float.site.etcd.control(["del", "--prefix", "/swift-cni/floating/"], at: 0)
-      #expect(try float.cnictl("floating-ip sync", 0).output == "")
+      #expect(try float.cnictl("sync", 0).output == "")
       #expect(try float.holders() == ["host0", "host0"])
 
       // Two hosts at the same time: the keys name one, and the others let go.
@@ -222,7 +222,7 @@ extension FloatingSite {
       _ = atOnce(2) { try calls[$0].lab.run(calls[$0].call) }  // one may be refused
       let winner = try #require(try float.holders().first)
       #expect(try float.holders() == [winner, winner])
-      for host in 0..<3 { try float.cnictl("floating-ip sync", host).requireSuccess() }
+      for host in 0..<3 { try float.cnictl("sync", host).requireSuccess() }
       for host in 0..<3 { #expect(try float.state(host).isEmpty == ("host\(host)" != winner)) }
       #expect(try float.answers().map { "host\($0)" } == [winner, winner])
 

@@ -94,11 +94,15 @@ struct SharedService {
     for host in hosts { try cnictl("overlay sync", on: host).requireSuccess() }
   }
 
-  /// Runs `cnictl overlay sync --watch` on a host while `body` runs.
+  /// Runs `cnictl sync --watch` on a host while `body` runs, and the same for its tunnel; both do nothing but to follow etcd.
   func watching(on host: Int, _ body: () throws -> Void) throws {
-    let lab = site.cluster.hosts[host], watch = try command("overlay sync --watch --interval 1", on: host)
-    let pid = try lab.shell("(\(watch)) > \(lab.directory)/watch.log 2>&1 & echo $!", in: lab.host)
-    defer { _ = try? lab.shell("kill \(pid)", in: lab.host) }  // the exit status does not matter
+    let lab = site.cluster.hosts[host]
+    var pids: [String] = []
+    defer { for pid in pids { _ = try? lab.shell("kill \(pid)", in: lab.host) } }  // the exit status does not matter
+    for what in ["sync", "overlay sync"] {
+      let watch = try command("\(what) --watch --interval 3600", on: host)
+      pids.append(try lab.shell("(\(watch)) >> \(lab.directory)/watch.log 2>&1 & echo $!", in: lab.host))
+    }
     try body()
   }
 

@@ -64,7 +64,7 @@ private struct FloatHost {
     }
   }
 
-  /// What `cnictl floating-ip sync` does in etcd.
+  /// What `cnictl sync` does in etcd.
   ///
   /// - Returns: the addresses that another host has taken.
   func exchange() throws -> [IPAddress] {
@@ -73,7 +73,7 @@ private struct FloatHost {
     let held = fixture.ruleSets.flatMap { ruleSet in
       ruleSet.floats.map { SharedFloatingAddresses.Held($0.external, ruleSet.owner) }
     }
-    return try shared.exchange(held, in: &store).taken.map(\.address)
+    return try shared.exchange(held, in: &store).map(\.address)
   }
 
   func check() throws { try plugin.check(call(#""192.0.2.7""#)) }

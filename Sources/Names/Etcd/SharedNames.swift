@@ -21,6 +21,12 @@ public struct SharedNames {
 
   private func record(_ member: Member) -> RemoteMember { RemoteMember(member, node: records.node) }
 
+  /// The range to watch.
+  public var keys: EtcdKeys { records.keys }
+
+  /// As `SharedRecords.isByOthers`.
+  public func isByOthers(_ event: EtcdEvents.Event) -> Bool { records.isByOthers(event) }
+
   /// Renews and returns this host's lease: the recorded one, or a new one if that has expired.
   ///
   /// - Throws: code 11 if no quorum answers; then nothing is changed.

@@ -35,7 +35,7 @@ struct FloatingAssignment {
         "network \(owner.network): want the plugin portmap in its list, which removes the address at DEL")
     }
     let keys = JSONReader(plugin)
-    network = try FloatingNetwork(list)
+    network = try FloatingNetwork(owner.network, portmap: plugin)
     self.address = address
     self.device = if let device { device } else { try keys.parsed("floatingDevice") }
     self.moves = moves

@@ -13,7 +13,7 @@ struct FloatingCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "floating-ip",
     abstract: "List floating addresses, give them to running containers, and take them away.",
-    subcommands: [List.self, Assign.self, Release.self, Sync.self])
+    subcommands: [List.self, Assign.self, Release.self])
 }
 
 extension FloatingCommand {
@@ -89,7 +89,7 @@ extension FloatingCommand {
     /// After the rules, as DEL.
     private func releaseKey(of owner: AttachmentID) throws(CNIError) {
       guard let entry = try common.runtime.cache.entry(owner),
-        let network = try FloatingNetwork(CachedAttachment(entry).list)
+        let network = try FloatingNetwork(owner.network, portmap: CachedAttachment(entry).list.portmap)
       else { return }
       let shared = try network.shared()
       var store = EtcdClient(network.config.etcd)

@@ -13,33 +13,15 @@ struct FloatingNetwork: Equatable {
   let name: NetworkName
   let config: SharingConfig
 
-  /// `nil` if the list has no `portmap` with the key `etcd`.
+  /// `nil` for a plugin that is not `portmap` or does not have the key `etcd`.
   ///
   /// - Throws: code 7 for a key with a wrong value.
-  init?(_ list: NetworkList) throws(CNIError) {
-    guard let plugin = list.portmap, let config: SharingConfig = try JSONReader(plugin).object("etcd") else {
+  init?(_ name: NetworkName, portmap plugin: JSONValue?) throws(CNIError) {
+    guard let plugin, plugin.isPortmap, let config: SharingConfig = try JSONReader(plugin).object("etcd") else {
       return nil
     }
-    name = list.name
+    self.name = name
     self.config = config
-  }
-
-  /// Warns about networks whose keys are not valid, and omits them.
-  ///
-  /// - Throws: code 7 for a name that is not such a network.
-  static func all(
-    in contents: ConfigDirectory.Contents, named chosen: [NetworkName]
-  ) throws(CNIError) -> [FloatingNetwork] {
-    var networks: [FloatingNetwork] = []
-    for entry in contents.entries where chosen.isEmpty || chosen.contains(entry.list.name) {
-      do throws(CNIError) {
-        if let network = try FloatingNetwork(entry.list) { networks.append(network) }
-      } catch { warn("\(entry.file) is left out: \(error)") }
-    }
-    if let missing = chosen.first(where: { name in !networks.contains { $0.name == name } }) {
-      throw CNIError(.invalidNetworkConfig, "network \(missing): want one with the key \"etcd\" of portmap")
-    }
-    return networks
   }
 
   func shared() throws(CNIError) -> SharedFloatingAddresses { try SharedFloatingAddresses(config, of: name) }
@@ -53,22 +35,34 @@ struct FloatingNetwork: Equatable {
 
   /// Renews the lease, puts back lost keys, and takes the addresses that other hosts have from the containers here.
   ///
-  /// - Returns: these addresses, and the store's revision when they were read.
+  /// - Returns: a sentence for each of these addresses.
   /// - Throws: code 11 if no quorum answers; then no container loses an address.
-  func sync() throws(CNIError) -> (released: [SharedFloatingAddresses.Held], revision: Int64) {
+  func sync() throws(CNIError) -> [String] {
     let shared = try shared()
-    var store = EtcdClient(config.etcd)
     // Without a container that has one, this host needs no lease.
-    if !shared.wereUsed { return ([], try store.read(shared.keys).revision) }
+    guard shared.wereUsed else { return [] }
+    var store = EtcdClient(config.etcd)
     let lock = try shared.lock()
     defer { _ = lock }
-    let (taken, revision) = try shared.exchange(held(), in: &store)
-    for one in taken { _ = try FloatingRelease(of: one.address, from: one.owner).carryOut() }
-    return (taken, revision)
+    let taken = try shared.exchange(held(), in: &store)
+    var problems: [CNIError] = []
+    for one in taken {
+      do throws(CNIError) { _ = try FloatingRelease(of: one.address, from: one.owner).carryOut() } catch {
+        problems.append(error)
+      }
+    }
+    if let error = CNIError(joining: problems) { throw error }
+    return taken.map {
+      "\($0.address): another host has it: taken from \($0.owner.container) \($0.owner.network) \($0.owner.interface)"
+    }
   }
 }
 
 extension NetworkList {
   /// The configuration of its plugin `portmap`.
-  var portmap: JSONValue? { plugins.lazy.map(\.config).first { $0.member("type")?.value.string == "portmap" } }
+  var portmap: JSONValue? { plugins.lazy.map(\.config).first { $0.isPortmap } }
+}
+
+extension JSONValue {
+  fileprivate var isPortmap: Bool { member("type")?.value.string == "portmap" }
 }

@@ -31,7 +31,7 @@ func refreshServices(of contents: ConfigDirectory.Contents, named chosen: [Netwo
   if let error = CNIError(joining: problems) { throw error }
 }
 
-private func refresh(_ remote: RemoteServices) throws(CNIError) -> Bool {
+func refresh(_ remote: RemoteServices) throws(CNIError) -> Bool {
   let services = try SharedServices(remote.config, of: remote.network, warn: warn)
   var store = EtcdClient(remote.config.etcd)
   var kernel = try convertingErrors { () throws(KernelError) in
