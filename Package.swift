@@ -126,7 +126,7 @@ let package = Package(
       name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
     tests(
       "OverlayEtcdTests", ["CNI", "Etcd", "EtcdSupport", "Kernel", "Linux", "NetTypes", "PacketFilter", "Overlay"]),
-    tests("OverlayEtcdTrafficTests", ["BaseSupport", "CNI", "EtcdSupport", "LabSupport"]),
+    tests("OverlayEtcdTrafficTests", ["BaseSupport", "CNI", "EVPNSupport", "EtcdSupport", "LabSupport"]),
     tests("EtcdTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "Linux"]),
     tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "NetTypes", "PacketFilter", "TestSupport"]),

@@ -10,10 +10,13 @@ struct Site {
   let etcd: EtcdCluster
 
   /// Runs `body` with a new site, which is removed afterwards, also after an error.
+  ///
+  /// `state` names further directories that each host has for itself.
   static func use(
-    containers: Int = 3, underlay: Lab.IPFamilyFlag = .v4, defaultRoutes: Bool = false, _ body: (Site) throws -> Void
+    containers: Int = 3, underlay: Lab.IPFamilyFlag = .v4, defaultRoutes: Bool = false, state: [String] = [],
+    _ body: (Site) throws -> Void
   ) throws {
-    try Cluster.use(containers: containers, defaultRoutes: defaultRoutes) { cluster in
+    try Cluster.use(containers: containers, defaultRoutes: defaultRoutes, state: state) { cluster in
       let places = cluster.hosts.indices.map { index in
         EtcdCluster.MemberAddress(cluster.underlay(index, underlay), in: cluster.hosts[index].host)
       }
