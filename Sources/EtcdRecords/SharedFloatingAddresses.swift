@@ -151,11 +151,10 @@ extension SharedFloatingAddresses {
     for taken in all {
       let isOurs = EtcdTransaction.Condition.hasValue(taken.key, value(owner))
       if let before = taken.before {
-        do throws(CNIError) {
-          _ = try store.transact(
-            EtcdTransaction(where: [isOurs], [.put(taken.key, before.value, lease: before.lease)]))
-          continue
-        } catch {}  // the lease of the last holder has ended, or no quorum answers, which the next request tells
+        let put = EtcdTransaction(where: [isOurs], [.put(taken.key, before.value, lease: before.lease)])
+        // Twice, because an error may pass. If it stays, the lease of the last holder has ended, or no quorum answers,
+        // which the next request tells.
+        if (try? store.transact(put)) != nil || (try? store.transact(put)) != nil { continue }
       }
       _ = try store.transact(EtcdTransaction(where: [isOurs], [.delete(.one(taken.key))]))
     }
@@ -240,11 +239,12 @@ extension SharedFloatingAddresses {
     _ held: [Held], in store: inout Store
   ) throws(CNIError) -> [Held] {
     let lease = try EtcdLeaseFile.lease(&store, recordedIn: directory, seconds: leaseSeconds)
-    var present: [String: EtcdPair] = [:]
-    for pair in try store.read(keys).pairs { present[pair.key] = pair }
+    // First, so that the key of a container that never got the address does not keep out the one that has it.
     try delete(in: &store) { holder, key in
       !held.contains { $0.owner == holder.owner && self.key($0.address) == key }
     }
+    var present: [String: EtcdPair] = [:]
+    for pair in try store.read(keys).pairs { present[pair.key] = pair }
     var taken: [Held] = []
     for one in held {
       let key = key(one.address), put = EtcdTransaction.Operation.put(key, value(one.owner), lease: lease)

@@ -206,6 +206,26 @@ private struct FloatHost {
     }
   }
 
+  @Test func `a move whose rollback is refused once gives the address back to the other host`() throws {
+    try FloatHost.use { first, second, store in
+      try first.add()
+      // The lease, two requests to take the key, one at the end of ADD; then the rollback.
+      store.next(.asUsual, .asUsual, .asUsual, .asUsual, .noQuorum)
+      expect(.ioFailure) { try second.failToCommit(FloatHost.moving) }
+      #expect(store.texts.values.map { $0.contains("h1") } == [true])
+    }
+  }
+
+  @Test func `sync gives the key to the container that has the address, not to one whose ADD was killed`() throws {
+    try FloatHost.use { first, _, store in
+      try first.add()
+      try store.put(
+        "/swift-cni/floating/192.0.2.7", #"{"node":"h1","container":"c2","interface":"eth0","network":"net"}"#)
+      #expect(try first.exchange() == [])
+      try first.check()
+    }
+  }
+
   @Test func `without a quorum ADD changes nothing, and a repeated DEL does the rest`() throws {
     try FloatHost.use { first, second, store in
       store.next(.noQuorum)
