@@ -90,7 +90,7 @@ private struct RoutedSite {
   /// Follows etcd on a host while `body` runs, in which time configurations are not read again.
   func watching(_ host: Int, _ body: () throws -> Void) throws {
     let lab = site.cluster.hosts[host]
-    let watch = command("floating-ip sync --watch --interval 3600", on: host)
+    let watch = command("sync --watch --interval 3600", on: host)
     let pid = try lab.shell("\(watch) > \(lab.directory)/watch.log 2>&1 & echo $!", in: lab.host)
     defer { _ = try? lab.shell("kill \(pid)", in: lab.host) }  // the exit status does not matter
     try body()
