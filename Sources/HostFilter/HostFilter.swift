@@ -153,6 +153,7 @@ public struct HostFilter: PacketFilter {
       deleteRecord(of: ruleSet, after: error)
       throw error
     }
+    try updateProxiesOrRemove(ruleSet)
     warn(of: ruleSet)
   }
 
@@ -169,6 +170,7 @@ public struct HostFilter: PacketFilter {
     guard ![.policies, .services].contains(role) || everywhere || ruleSetFiles.exists(owner, role) else { return }
     try inTurn(role, removing: true) { (filter) throws(KernelError) in
       try filter.removeNow(owner, role, everywhere: everywhere)
+      try filter.updateProxies(of: owner.network, for: role)
       if role == .policies, everywhere, owner == .tunnel(of: owner.network) {
         try filter.forgetFarNetwork(owner.network)
       }
@@ -242,6 +244,9 @@ public struct HostFilter: PacketFilter {
     var repaired: [AttachmentID] = []
     for ruleSet in ruleSets.inOrderOfRepair where try restore(ruleSet) {
       repaired.append(ruleSet.owner)
+    }
+    for network in networks {
+      try inTurn(.services) { (filter) throws(KernelError) in try filter.updateProxies(of: network, for: .services) }
     }
     return repaired
   }
@@ -339,7 +344,10 @@ extension HostFilter {
   /// If the process is killed in between, the next call finds no file and removes all rules with that owner's tag. A file
   /// that listed too few rules would leave the others in place: for instance, a removed peer would still be accepted.
   public mutating func set(_ ruleSet: RuleSet) throws(KernelError) {
-    try inTurn(ruleSet.role, removing: true) { (filter) throws(KernelError) in try filter.setNow(ruleSet) }
+    try inTurn(ruleSet.role, removing: true) { (filter) throws(KernelError) in
+      try filter.setNow(ruleSet)
+      try filter.updateProxies(of: ruleSet.owner.network, for: ruleSet.role, after: ruleSet)
+    }
   }
 
   private mutating func setNow(_ ruleSet: RuleSet) throws(KernelError) {

@@ -10,6 +10,8 @@ import PacketFilter
 enum ServiceChains {
   static let prefix = "service_"
   static let addressPrefix = "vip_"
+  /// The prefix of chains without rules: a process on this host takes the connections.
+  static let proxyPrefix = "proxy_"
 
   /// What the name of a chain tells.
   struct Name {
@@ -20,7 +22,7 @@ enum ServiceChains {
     /// `nil` for a chain of another kind.
     init?(_ chain: String) {
       let words = chain.split(separator: "_")
-      guard chain.hasPrefix(prefix), words.count == 5, let scheduler = BackEnd.Scheduler(String(words[1])),
+      guard chain.hasPrefix(prefix) || chain.hasPrefix(proxyPrefix), words.count == 5, let scheduler = BackEnd.Scheduler(String(words[1])),
         let transport = TransportProtocol(String(words[3]))
       else { return nil }
       self.scheduler = scheduler
@@ -30,9 +32,7 @@ enum ServiceChains {
   }
 
   static func chain(of backEnd: BackEnd) -> SharedChain {
-    let front = [backEnd.service, backEnd.address?.description ?? "", "\(backEnd.port)"]
-    let kind = "\(backEnd.scheduler)_\(backEnd.family.digit)_\(backEnd.transport)"
-    let name = "\(prefix)\(kind)_\(AttachmentID.shortHash(front.joined(separator: " ")))"
+    let name = backEnd.frontName
     let sets = FamilySets(backEnd.family)
     let port = [Field.transport(backEnd.transport), .port(backEnd.port)]
     let entry =
@@ -97,7 +97,6 @@ enum ServiceChains {
 extension NftablesPlan {
   mutating func balance(_ backEnd: BackEnd, _ owner: ElementOwner) {
     let chain = ServiceChains.chain(of: backEnd), sets = FamilySets(backEnd.family)
-    let back = SharedChain(backFrom: backEnd)
     let vip = backEnd.address.flatMap { address in
       backEnd.device.map { ServiceChains.virtualAddress(address, on: $0) }
     }
@@ -105,8 +104,11 @@ extension NftablesPlan {
       chains.append(used)
       elements.append(ServiceChains.user(owner, of: used))
     }
-    chains.append(back)
     elements.append(ServiceChains.member(backEnd, owner))
+    // The connections to the back-end are the host's own.
+    guard backEnd.proxy == nil else { return }
+    let back = SharedChain(backFrom: backEnd)
+    chains.append(back)
     add(sets.servicesBack, [.address(backEnd.target)], .jump(back.name), owner)
   }
 }
@@ -140,7 +142,7 @@ extension RulesetSocket {
   ) throws(KernelError) -> [RulesetChange] {
     var changes: [RulesetChange] = []
     // One owner may have several back-ends of a chain, and an element can be deleted only once.
-    for chain in Set(chains).sorted() where ServiceChains.Name(chain) != nil {
+    for chain in Set(chains).sorted() where chain.hasPrefix(ServiceChains.prefix) && ServiceChains.Name(chain) != nil {
       let present = try ServiceChains.sets(of: chain).map { (set) throws(KernelError) in
         (set: set, elements: try elements(of: set).compactMap { Element($0, in: set) })
       }

@@ -1,0 +1,123 @@
+import CNI
+import Glibc
+import Linux
+import NetTypes
+import PacketFilter
+
+/// The haproxy of a service of a network, and its files `NETWORK/SERVICE.cfg` and `.pid` and `HASH.sock`.
+///
+/// Every function that changes something is called under the packet filter's lock. The configuration file is written before
+/// the process starts and removed after it ends.
+struct HaproxyProcess {
+  static let name = "haproxy"
+
+  private let directory: String
+  private let network: NetworkName
+  private let service: String
+
+  private static let secondsToAnswer = 5
+
+  /// - Parameters:
+  ///   - service: the service's name.
+  ///   - network: the network.
+  ///   - directory: the directory of the files of all networks.
+  init(_ service: String, of network: NetworkName, in directory: String) {
+    self.directory = directory
+    self.network = network
+    self.service = service
+  }
+
+  /// The network's directory.
+  static func directory(of network: NetworkName, in directory: String) -> String { "\(directory)/\(network)" }
+
+  /// The services of a network that have a configuration file.
+  static func services(of network: NetworkName, in directory: String) throws(KernelError) -> [String] {
+    try (Files.list(Self.directory(of: network, in: directory)) ?? []).filter { $0.hasSuffix(".cfg") }
+      .map { String($0.dropLast(".cfg".count)) }
+  }
+
+  private var stem: String { "\(Self.directory(of: network, in: directory))/\(service)" }
+  private var configFile: String { "\(stem).cfg" }
+  private var pidFile: String { "\(stem).pid" }
+  /// Short: the path of a Unix socket has at most 107 bytes, and haproxy adds some for a moment.
+  private var socket: String { "\(directory)/\(AttachmentID.shortHash("\(network) \(service)")).sock" }
+  private var daemon: DaemonProcess { DaemonProcess(Self.name, with: configFile) }
+
+  /// The shell line that starts it.
+  var command: String { "\(Self.name) -D -f \(configFile)" }
+
+  /// The process that listens; `nil` if it does not run.
+  private func running() throws(KernelError) -> ProcessHandle? {
+    guard let bytes = try Files.state(pidFile).bytes,
+      let pid = Int32(String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace })
+    else { return nil }
+    return try daemon.find(pid)
+  }
+
+  /// The slots of the running process; `nil` if it does not run or does not answer.
+  func state() throws(KernelError) -> HaproxyState? {
+    guard try running() != nil, let answer = ask("show servers state") else { return nil }
+    return HaproxyState(answer)
+  }
+
+  /// The answer to a line of commands; `nil` from a process that has to be replaced.
+  private func ask(_ commands: String) -> String? {
+    do throws(KernelError) {
+      return try LocalSocket.ask(socket, "\(commands)\n", seconds: Self.secondsToAnswer)
+    } catch { return nil }
+  }
+
+  /// Makes the process serve these members: starts it for the first ones, and ends it without any.
+  func update(_ members: [BackEnd]) throws(KernelError) {
+    guard !members.isEmpty else { return try end() }
+    let state = try state()
+    let config = HaproxyConfig("swift-cni: service \(service) of network \(network)", members, present: state?.slots ?? [:])
+    try write(config)
+    if let state, state.hasShape(of: config), try change(state, to: config) { return }
+    try start(replacing: state != nil)
+    guard try self.state()?.isUpToDate(config) == true else {
+      throw KernelError("start haproxy for service \(service)", errno: .EPROTO, reason: "it has ended")
+    }
+  }
+
+  private func write(_ config: HaproxyConfig) throws(KernelError) {
+    for directory in [directory, Self.directory(of: network, in: directory)] {
+      try SetAside.makeDirectory(directory, mode: 0o700)
+    }
+    try Files.replace(configFile, with: Array(config.text(pidFile: pidFile, socket: socket).utf8), mode: 0o600)
+  }
+
+  /// Gives the slots their members while the process runs.
+  ///
+  /// - Returns: whether it took all commands; its answers are text for people, so the state is read again.
+  private func change(_ state: HaproxyState, to config: HaproxyConfig) throws(KernelError) -> Bool {
+    var commands = state.commands(for: config)[...]
+    while !commands.isEmpty {
+      // A line that is longer than haproxy's buffer of 16 KiB is refused.
+      _ = ask(commands.prefix(50).joined(separator: "; "))
+      commands = commands.dropFirst(50)
+    }
+    return try self.state()?.isUpToDate(config) == true
+  }
+
+  /// Starts a process with the configuration file; earlier ones stop to listen, and end with their last connection.
+  ///
+  /// - Parameter replacing: whether the new process takes over the listening sockets, so that no connection is refused.
+  private func start(replacing: Bool) throws(KernelError) {
+    guard let program = DaemonProcess.program(Self.name) else {
+      throw KernelError("start haproxy for service \(service)", errno: .ENOENT, reason: "it is not installed")
+    }
+    let earlier = try daemon.pids()
+    let takeover = replacing ? ["-x", socket] : []
+    let replaced = earlier.isEmpty ? [] : ["-sf"] + earlier.map { "\($0)" }
+    try daemon.start(program, ["-D", "-f", configFile] + takeover + replaced)
+  }
+
+  /// Ends the process and those before it, whose connections lead to containers that are gone; then removes the files.
+  private func end() throws(KernelError) {
+    try daemon.endAll()
+    for file in [socket, pidFile, configFile] { try Files.removeTree(file) }
+    try Files.removeEmptyDirectory(Self.directory(of: network, in: directory))
+    try Files.removeEmptyDirectory(directory)
+  }
+}
