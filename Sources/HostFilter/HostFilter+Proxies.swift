@@ -20,27 +20,36 @@ extension HostFilter {
   ///
   /// - Parameters:
   ///   - network: the network.
-  ///   - ruleSet: what has been recorded; `nil` after a removal.
-  func updateProxies(of network: NetworkName, for role: PluginRole, after ruleSet: RuleSet? = nil) throws(KernelError) {
+  ///   - role: whose rules have been changed.
+  ///   - changed: the rule sets whose services may have other members now; `nil`: not known.
+  /// - Throws: why a process of these services cannot be started, or one without members cannot be ended.
+  func updateProxies(of network: NetworkName, for role: PluginRole, changing changed: [RuleSet]? = nil)
+    throws(KernelError)
+  {
     guard role == .services else { return }
+    let proxied = changed.map { Set($0.flatMap { $0.proxied }.map { $0.service }) }
     let present = try HaproxyProcess.services(of: network, in: proxyDirectory)
-    guard !present.isEmpty || ruleSet?.proxied.isEmpty == false else { return }
+    guard !present.isEmpty || proxied?.isEmpty == false else { return }
     let members = try ruleSetFiles.ruleSets(of: network, .services).flatMap { $0.proxied }
     var failure: KernelError?
     for service in Set(present + members.map { $0.service }).sorted() {
-      do throws(KernelError) {
-        try proxy(service, of: network).update(members.filter { $0.service == service })
-      } catch { failure = failure ?? error }
+      let own = members.filter { $0.service == service }
+      guard own.isEmpty || proxied?.contains(service) ?? true else { continue }
+      do throws(KernelError) { try proxy(service, of: network).update(own) } catch {
+        // The cause may be another service's, for instance its certificate.
+        if own.isEmpty || proxied != nil { failure = failure ?? error } else { note("\(error)") }
+      }
     }
     if let failure { throw failure }
   }
 
   /// Makes the network's processes serve a rule set that was added; removes it again if one cannot be started.
-  mutating func updateProxiesOrRemove(_ ruleSet: RuleSet) throws(KernelError) {
-    do throws(KernelError) { try updateProxies(of: ruleSet.owner.network, for: ruleSet.role, after: ruleSet) } catch {
+  mutating func updateProxiesOrRemove(_ ruleSet: RuleSet, in old: RuleSet?) throws(KernelError) {
+    let network = ruleSet.owner.network, changed = [old, ruleSet].compactMap { $0 }
+    do throws(KernelError) { try updateProxies(of: network, for: ruleSet.role, changing: changed) } catch {
       do throws(KernelError) {
         try removeRecorded(ruleSet)
-        try updateProxies(of: ruleSet.owner.network, for: ruleSet.role)
+        try updateProxies(of: network, for: ruleSet.role, changing: changed)
       } catch {}  // the first error is thrown
       throw error
     }

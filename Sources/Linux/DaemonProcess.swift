@@ -34,14 +34,20 @@ public struct DaemonProcess: Sendable {
 
   /// Runs the program, which goes into the background by itself once it listens.
   ///
+  /// - Parameters:
+  ///   - program: the program's path.
+  ///   - arguments: its arguments.
+  ///   - reason: chooses the message among the lines of its standard error.
   /// - Throws: EPROTO with the program's message if it refused to start, otherwise why it could not be run.
-  public func start(_ program: String, _ arguments: [String]) throws(KernelError) {
+  public func start(
+    _ program: String, _ arguments: [String], reason: ([Substring]) -> Substring? = { $0.last }
+  ) throws(KernelError) {
     cl_close_on_exec()
     // Not the runtime's environment: it may hold secrets, and this process outlives the runtime.
     let outcome = try ChildProcess.run(
       program, arguments, environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: [], seconds: Self.secondsToStart)
     guard outcome.status != 0 else { return }
-    let message = String(decoding: outcome.errors, as: UTF8.self).split(separator: "\n").last.map(String.init)
+    let message = reason(String(decoding: outcome.errors, as: UTF8.self).split(separator: "\n")).map(String.init)
     throw KernelError("start \(program)", errno: .EPROTO, reason: message ?? "it ended with status \(outcome.status)")
   }
 

@@ -22,7 +22,8 @@ enum ServiceChains {
     /// `nil` for a chain of another kind.
     init?(_ chain: String) {
       let words = chain.split(separator: "_")
-      guard chain.hasPrefix(prefix) || chain.hasPrefix(proxyPrefix), words.count == 5, let scheduler = BackEnd.Scheduler(String(words[1])),
+      guard chain.hasPrefix(prefix) || chain.hasPrefix(proxyPrefix), words.count == 5,
+        let scheduler = BackEnd.Scheduler(String(words[1])),
         let transport = TransportProtocol(String(words[3]))
       else { return nil }
       self.scheduler = scheduler
@@ -85,7 +86,7 @@ enum ServiceChains {
 
   /// The rule for these back-ends; `nil` if none takes connections.
   static func rule(_ chain: String, _ members: [Element]) -> NftRule? {
-    guard let name = Name(chain) else { return nil }
+    guard chain.hasPrefix(prefix), let name = Name(chain) else { return nil }
     let divisor = members.commonWeight
     let ordered = members.map { (key: $0.key.bytes, member: $0) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
     let slots = ordered.flatMap { $0.member.slots(dividedBy: divisor) }
@@ -142,7 +143,7 @@ extension RulesetSocket {
   ) throws(KernelError) -> [RulesetChange] {
     var changes: [RulesetChange] = []
     // One owner may have several back-ends of a chain, and an element can be deleted only once.
-    for chain in Set(chains).sorted() where chain.hasPrefix(ServiceChains.prefix) && ServiceChains.Name(chain) != nil {
+    for chain in Set(chains).sorted() where ServiceChains.Name(chain) != nil {
       let present = try ServiceChains.sets(of: chain).map { (set) throws(KernelError) in
         (set: set, elements: try elements(of: set).compactMap { Element($0, in: set) })
       }

@@ -66,11 +66,13 @@ struct HaproxyConfig {
   }
 
   /// The text of the configuration file.
+  ///
+  /// Not `noreuseport`: with it, a process that is replaced shuts down the sockets that the new one has taken over
+  /// (haproxy 2.6).
   func text(pidFile: String, socket: String) -> String {
     let global = """
       # \(title)
       global
-        noreuseport
         uid 65534
         gid 65534
         fd-hard-limit 65536

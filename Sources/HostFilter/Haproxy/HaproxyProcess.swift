@@ -56,27 +56,36 @@ struct HaproxyProcess {
 
   /// The slots of the running process; `nil` if it does not run or does not answer.
   func state() throws(KernelError) -> HaproxyState? {
-    guard try running() != nil, let answer = ask("show servers state") else { return nil }
+    guard try running() != nil, let answer = try ask("show servers state") else { return nil }
     return HaproxyState(answer)
   }
 
   /// The answer to a line of commands; `nil` from a process that has to be replaced.
-  private func ask(_ commands: String) -> String? {
+  private func ask(_ commands: String) throws(KernelError) -> String? {
     do throws(KernelError) {
       return try LocalSocket.ask(socket, "\(commands)\n", seconds: Self.secondsToAnswer)
-    } catch { return nil }
+    } catch  where error.errno.isOne(of: .ENOENT, .ECONNREFUSED, .ECONNRESET, .EPIPE, .ETIMEDOUT) { return nil }
   }
 
   /// Makes the process serve these members: starts it for the first ones, and ends it without any.
   func update(_ members: [BackEnd]) throws(KernelError) {
     guard !members.isEmpty else { return try end() }
     let state = try state()
-    let config = HaproxyConfig("swift-cni: service \(service) of network \(network)", members, present: state?.slots ?? [:])
+    let config = HaproxyConfig(
+      "swift-cni: service \(service) of network \(network)", members, present: state?.slots ?? [:])
     try write(config)
     if let state, state.hasShape(of: config), try change(state, to: config) { return }
+    // One that does not answer would go on to take connections.
+    if state == nil { try running()?.end() }
     try start(replacing: state != nil)
-    guard try self.state()?.isUpToDate(config) == true else {
-      throw KernelError("start haproxy for service \(service)", errno: .EPROTO, reason: "it has ended")
+    let deadline = Clock.now.advanced(bySeconds: Self.secondsToAnswer)
+    while try self.state()?.isUpToDate(config) != true {
+      guard Clock.now < deadline, try running() != nil else {
+        throw KernelError(
+          "start haproxy for service \(service)", errno: .EPROTO, reason: "it does not have the members of the service")
+      }
+      // The earlier process shares the socket until it has read its signal.
+      Clock.sleep(milliseconds: 5)
     }
   }
 
@@ -94,7 +103,7 @@ struct HaproxyProcess {
     var commands = state.commands(for: config)[...]
     while !commands.isEmpty {
       // A line that is longer than haproxy's buffer of 16 KiB is refused.
-      _ = ask(commands.prefix(50).joined(separator: "; "))
+      _ = try ask(commands.prefix(50).joined(separator: "; "))
       commands = commands.dropFirst(50)
     }
     return try self.state()?.isUpToDate(config) == true
@@ -103,6 +112,7 @@ struct HaproxyProcess {
   /// Starts a process with the configuration file; earlier ones stop to listen, and end with their last connection.
   ///
   /// - Parameter replacing: whether the new process takes over the listening sockets, so that no connection is refused.
+  /// - Throws: EPROTO with haproxy's message if it refuses to start.
   private func start(replacing: Bool) throws(KernelError) {
     guard let program = DaemonProcess.program(Self.name) else {
       throw KernelError("start haproxy for service \(service)", errno: .ENOENT, reason: "it is not installed")
@@ -110,7 +120,10 @@ struct HaproxyProcess {
     let earlier = try daemon.pids()
     let takeover = replacing ? ["-x", socket] : []
     let replaced = earlier.isEmpty ? [] : ["-sf"] + earlier.map { "\($0)" }
-    try daemon.start(program, ["-D", "-f", configFile] + takeover + replaced)
+    try daemon.start(program, ["-D", "-f", configFile] + takeover + replaced) { lines in
+      // The first alert says why; the last one, that it does not start.
+      lines.first { $0.hasPrefix("[ALERT]") } ?? lines.last
+    }
   }
 
   /// Ends the process and those before it, whose connections lead to containers that are gone; then removes the files.
