@@ -181,9 +181,9 @@ struct `Services across hosts` {
         let counts = try service.counts(from: place, 9)
         #expect(counts.allSatisfy { Set($0.keys) == ["0/1", "0/2", "1/1"] }, "\(place): \(counts)")
       }
-      let (_, refused) = try attach(2, on: 2, #"{"ports": [{"port": 8000, "targetPort": 80}]}"#)
-      #expect(refused.code == 11, "\(refused)")
       #expect(try service.delete(members[2]).complaint == "")
+      let (_, refused) = try attach(2, on: 1, #"{"ports": [{"port": 8000, "targetPort": 80}]}"#)
+      #expect(refused.code == 11 && refused.complaint.contains("engine haproxy"), "\(refused)")
       try service.sync()
       for place in [client.namespace, service.site.cluster.fabric] {
         let counts = try service.counts(from: place, 9)

@@ -14,7 +14,7 @@ struct HaproxyState {
   private(set) var servers: [String: [Server]] = [:]
 
   init(_ text: String) {
-    for line in text.split(separator: "\n") where line.hasPrefix("#") == false {
+    for line in text.split(separator: "\n") where !line.hasPrefix("#") {
       let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
       guard words.count > 18, let address = IPAddress(words[4]), let port = UInt16(words[18]),
         let weight = Int(words[7]), let administration = Int(words[6])
