@@ -32,7 +32,7 @@ extension HostFilter {
     guard !present.isEmpty || proxied?.isEmpty == false else { return }
     let members = try ruleSetFiles.ruleSets(of: network, .services).flatMap { $0.proxied }
     var failure: KernelError?
-    for service in Set(present + members.map { $0.service }).sorted() {
+    for service in present.union(members.map { $0.service }).sorted() {
       let own = members.filter { $0.service == service }
       guard own.isEmpty || proxied?.contains(service) ?? true else { continue }
       do throws(KernelError) { try proxy(service, of: network).update(own) } catch {

@@ -52,11 +52,12 @@ import Testing
     let text = Self.text([member])
     for line in [
       "mode http", "option forwardfor", "balance source", "hash-type consistent",
-      "bind 10.5.255.10:80 transparent ssl crt '/a b.pem'",
+      "bind 10.5.255.10:80 transparent ssl crt '/a b.pem' alpn h2,http/1.1",
       "default-server check inter 5s fall 2 rise 1 port 82", "timeout check 2s",
       #"http-check send meth GET uri '/it'\''s' ver HTTP/1.1 hdr Host web hdr Connection close"#,
     ] { #expect(text.contains(line), "\(line)") }
     member.address = nil
+    member.proxy?.mode = .tcp
     #expect(Self.text([member]).contains("bind 0.0.0.0:80 ssl crt '/a b.pem'"))
   }
 

@@ -108,7 +108,8 @@ extension HaproxyConfig.Front {
   static func slotName(_ index: Int) -> String { "s\(index + 1)" }
 
   private var bind: String {
-    let tls = backEnd.proxy?.certificate.map { " ssl crt '\($0)'" } ?? ""
+    let protocols = backEnd.proxy?.mode == .http ? " alpn h2,http/1.1" : ""
+    let tls = backEnd.proxy?.certificate.map { " ssl crt '\($0)'\(protocols)" } ?? ""
     // ADD adds the virtual address after haproxy has bound it.
     if let address = backEnd.address { return "\(address.withPort(backEnd.port)) transparent\(tls)" }
     return (backEnd.family == .v4 ? "0.0.0.0:\(backEnd.port)" : "[::]:\(backEnd.port) v6only") + tls

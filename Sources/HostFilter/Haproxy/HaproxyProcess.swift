@@ -30,17 +30,18 @@ struct HaproxyProcess {
   /// The network's directory.
   static func directory(of network: NetworkName, in directory: String) -> String { "\(directory)/\(network)" }
 
-  /// The services of a network that have a configuration file.
-  static func services(of network: NetworkName, in directory: String) throws(KernelError) -> [String] {
-    try (Files.list(Self.directory(of: network, in: directory)) ?? []).filter { $0.hasSuffix(".cfg") }
-      .map { String($0.dropLast(".cfg".count)) }
+  /// The services of a network that have files, also one that a killed process did not complete.
+  static func services(of network: NetworkName, in directory: String) throws(KernelError) -> Set<String> {
+    // A service's name has no dot.
+    Set(try (Files.list(Self.directory(of: network, in: directory)) ?? []).map { String($0.prefix { $0 != "." }) })
   }
 
-  private var stem: String { "\(Self.directory(of: network, in: directory))/\(service)" }
-  private var configFile: String { "\(stem).cfg" }
-  private var pidFile: String { "\(stem).pid" }
+  private var ownDirectory: String { Self.directory(of: network, in: directory) }
+  private var configFile: String { "\(ownDirectory)/\(service).cfg" }
+  private var pidFile: String { "\(ownDirectory)/\(service).pid" }
   /// Short: the path of a Unix socket has at most 107 bytes, and haproxy adds some for a moment.
-  private var socket: String { "\(directory)/\(AttachmentID.shortHash("\(network) \(service)")).sock" }
+  private var socketName: String { "\(AttachmentID.shortHash("\(network) \(service)")).sock" }
+  private var socket: String { "\(directory)/\(socketName)" }
   private var daemon: DaemonProcess { DaemonProcess(Self.name, with: configFile) }
 
   /// The shell line that starts it.
@@ -90,7 +91,7 @@ struct HaproxyProcess {
   }
 
   private func write(_ config: HaproxyConfig) throws(KernelError) {
-    for directory in [directory, Self.directory(of: network, in: directory)] {
+    for directory in [directory, ownDirectory] {
       try SetAside.makeDirectory(directory, mode: 0o700)
     }
     try Files.replace(configFile, with: Array(config.text(pidFile: pidFile, socket: socket).utf8), mode: 0o600)
@@ -129,8 +130,16 @@ struct HaproxyProcess {
   /// Ends the process and those before it, whose connections lead to containers that are gone; then removes the files.
   private func end() throws(KernelError) {
     try daemon.endAll()
-    for file in [socket, pidFile, configFile] { try Files.removeTree(file) }
-    try Files.removeEmptyDirectory(Self.directory(of: network, in: directory))
+    try removeFiles(beginningWith: socketName, in: directory)
+    try removeFiles(beginningWith: "\(service).", in: ownDirectory)
+    try Files.removeEmptyDirectory(directory)
+  }
+
+  /// Removes also files that a killed process did not complete, and the directory if it is empty.
+  private func removeFiles(beginningWith start: String, in directory: String) throws(KernelError) {
+    for name in try Files.list(directory) ?? [] where name.hasPrefix(start) {
+      try Files.removeTree("\(directory)/\(name)")
+    }
     try Files.removeEmptyDirectory(directory)
   }
 }
