@@ -94,7 +94,9 @@ struct HaproxyProcess {
     for directory in [directory, ownDirectory] {
       try SetAside.makeDirectory(directory, mode: 0o700)
     }
-    try Files.replace(configFile, with: Array(config.text(pidFile: pidFile, socket: socket).utf8), mode: 0o600)
+    // A killed process leaves no file under another name.
+    try Files.remove(configFile)
+    try Files.create("\(service).cfg", in: ownDirectory, Array(config.text(pidFile: pidFile, socket: socket).utf8))
   }
 
   /// Gives the slots their members while the process runs.
