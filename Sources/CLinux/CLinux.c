@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -260,6 +261,23 @@ int cl_connect(const uint8_t *address, size_t length, uint16_t port) {
   close(fd);
   errno = reason;
   return -1;
+}
+
+int cl_connect_local(const char *path) {
+  struct sockaddr_un to = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof to.sun_path) return errno = ENAMETOOLONG, -1;
+  strcpy(to.sun_path, path);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) == 0) return fd;
+  const int reason = errno;
+  close(fd);
+  errno = reason;
+  return -1;
+}
+
+void cl_close_on_exec(void) {
+  /* CLOSE_RANGE_CLOEXEC, Linux 5.11: without it, the program inherits what the runtime left open. */
+  syscall(SYS_close_range, 3, ~0U, 1 << 2);
 }
 
 int cl_connect_result(int fd) {

@@ -22,6 +22,7 @@ extension HostFilter {
       try removeRecorded(ruleSet)
     }
     try removeBroken(on: network, role, except: valid)
+    try updateProxies(of: network, for: role)
     if role == .firewall { try sweepZones() }
     guard everywhere else { return }
     let kept = Set(valid.map { $0.filterTag })

@@ -14,15 +14,23 @@ extension HostFilter {
 
   /// Whether the members take new connections.
   public func states(of members: [ServiceMember]) throws(KernelError) -> [ServiceMember.State] {
-    try nftables.states(of: members)
+    let proxied = members.filter { $0.backEnd.proxy != nil }
+    let inRules = try nftables.states(of: members)
+    guard !proxied.isEmpty else { return inRules }
+    var inProxies = try proxyStates(of: proxied)[...]
+    return zip(members, inRules).map { (member, inRules) in
+      guard member.backEnd.proxy != nil, let inProxy = inProxies.popFirst() else { return inRules }
+      return inRules == .isMissing ? inRules : inProxy
+    }
   }
 
-  /// Takes members out of their services, and others in again, in one transaction.
+  /// Takes members out of their services, and others in again, in one transaction; none of haproxy's, which does so itself.
   ///
   /// - Returns: those that were changed.
   public mutating func setMembers(
     out: [ServiceMember], in taken: [ServiceMember]
   ) throws(KernelError) -> [ServiceMember] {
+    let out = out.filter { $0.backEnd.proxy == nil }, taken = taken.filter { $0.backEnd.proxy == nil }
     // The lock keeps ADD and DEL waiting, so it is taken only for a change.
     let outStates = try states(of: out), takenStates = try states(of: taken)
     guard outStates.contains(.isIn) || takenStates.contains(.isOut) else { return [] }

@@ -48,7 +48,7 @@ extension HostFilter {
       ruleSet.rules += ruleSet.passages
       return sources + (try iptables.commands(adding: ruleSet))
     }
-    let rules = try nftables.commands(adding: ruleSet)
+    let rules = try nftables.commands(adding: ruleSet) + proxyCommands(ruleSet)
     guard let passages = ruleSet.onlyPassages else { return sources + rules }
     return sources + rules + (try iptables.commands(adding: passages))
   }
@@ -73,7 +73,8 @@ extension HostFilter {
     ruleSet.backend = .nftables
     let passages = try ruleSet.onlyPassages.map { (passages) throws(KernelError) in try iptables.missing(from: passages)
     }
-    return try nftables.missing(from: ruleSet) + (passages ?? []) + policiesWithoutPeers(ruleSet)
+    let missing = try nftables.missing(from: ruleSet) + (passages ?? []) + policiesWithoutPeers(ruleSet)
+    return try missing + missingFromProxies(ruleSet).filter { !missing.contains($0) }
   }
 }
 

@@ -143,7 +143,8 @@ public struct HostFilter: PacketFilter {
   }
 
   private mutating func addNow(_ ruleSet: RuleSet) throws(KernelError) {
-    if let old = try recordedRuleSet(of: ruleSet.owner, ruleSet.role) { try removeRecorded(old) }
+    let old = try recordedRuleSet(of: ruleSet.owner, ruleSet.role)
+    if let old { try removeRecorded(old) }
     var ruleSet = ruleSet
     if !ruleSet.isForZonesOnly { ruleSet.backend = try backend(ruleSet.backend) }
     try ruleSetFiles.write(ruleSet)
@@ -153,6 +154,7 @@ public struct HostFilter: PacketFilter {
       deleteRecord(of: ruleSet, after: error)
       throw error
     }
+    try updateProxiesOrRemove(ruleSet, in: old)
     warn(of: ruleSet)
   }
 
@@ -168,7 +170,9 @@ public struct HostFilter: PacketFilter {
     // Others need no lock.
     guard ![.policies, .services].contains(role) || everywhere || ruleSetFiles.exists(owner, role) else { return }
     try inTurn(role, removing: true) { (filter) throws(KernelError) in
+      let old = role == .services ? try filter.ruleSet(of: owner, role) : nil
       try filter.removeNow(owner, role, everywhere: everywhere)
+      try filter.updateProxies(of: owner.network, for: role, changing: old.map { [$0] })
       if role == .policies, everywhere, owner == .tunnel(of: owner.network) {
         try filter.forgetFarNetwork(owner.network)
       }
@@ -220,47 +224,6 @@ public struct HostFilter: PacketFilter {
       holders += try withBackend(backend) { (backend) throws(KernelError) in try backend.holders(of: ports) }
     }
     return holders
-  }
-
-  // MARK: putting back
-
-  /// The networks with recorded rule sets.
-  public func networks() throws(KernelError) -> [NetworkName] { try ruleSetFiles.networks() }
-
-  /// Restores all recorded rules that are missing.
-  ///
-  /// - Parameters:
-  ///   - networks: the networks to check.
-  ///   - isLive: whether the attachment still exists.
-  /// - Returns: the attachments that lacked rules.
-  /// - Throws: the backend's error.
-  public mutating func repair(
-    _ networks: [NetworkName], where isLive: (AttachmentID) -> Bool = { _ in true }
-  ) throws(KernelError) -> [AttachmentID] {
-    var ruleSets: [RuleSet] = []
-    for network in networks { ruleSets += try ruleSetFiles.ruleSets(of: network).filter { isLive($0.owner) } }
-    var repaired: [AttachmentID] = []
-    for ruleSet in ruleSets.inOrderOfRepair where try restore(ruleSet) {
-      repaired.append(ruleSet.owner)
-    }
-    return repaired
-  }
-}
-
-extension [RuleSet] {
-  /// The order for repair: published ports first, since `route_localnet` may be on without the rule for 127.0.0.0/8.
-  ///
-  /// Spare ports come last, after the ports that they are spare for.
-  fileprivate var inOrderOfRepair: [RuleSet] {
-    let first = filter { !$0.hasSparePorts }
-    return first.filter { !$0.localnetLinks.isEmpty } + first.filter { $0.localnetLinks.isEmpty }
-      + filter { $0.hasSparePorts }
-  }
-}
-
-extension RuleSet {
-  fileprivate var hasSparePorts: Bool {
-    rules.contains { if case .publish(let port) = $0 { port.isSpare } else { false } }
   }
 }
 
@@ -339,7 +302,12 @@ extension HostFilter {
   /// If the process is killed in between, the next call finds no file and removes all rules with that owner's tag. A file
   /// that listed too few rules would leave the others in place: for instance, a removed peer would still be accepted.
   public mutating func set(_ ruleSet: RuleSet) throws(KernelError) {
-    try inTurn(ruleSet.role, removing: true) { (filter) throws(KernelError) in try filter.setNow(ruleSet) }
+    try inTurn(ruleSet.role, removing: true) { (filter) throws(KernelError) in
+      let old = ruleSet.role == .services ? try filter.ruleSet(of: ruleSet.owner, ruleSet.role) : nil
+      try filter.setNow(ruleSet)
+      try filter.updateProxies(
+        of: ruleSet.owner.network, for: ruleSet.role, changing: [old, ruleSet].compactMap { $0 })
+    }
   }
 
   private mutating func setNow(_ ruleSet: RuleSet) throws(KernelError) {

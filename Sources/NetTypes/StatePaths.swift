@@ -19,6 +19,10 @@ extension StatePaths {
   public static let floating = "\(run)/floating"
   /// The etcd leases and locks of networks whose hosts share services.
   public static let services = "\(run)/services"
+  /// The configuration files of the haproxy processes of services, below the directory of a network.
+  public static func haproxyConfig(_ service: String, network: String) -> String {
+    "\(run)/haproxy/\(network)/\(service).cfg"
+  }
   /// The backups of `tuning`; the reference's directory.
   public static let tuningBackups = "/run/cni/tuning"
   /// The attachments of `dns-hosts`.

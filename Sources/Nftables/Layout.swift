@@ -53,7 +53,7 @@ enum Layout {
   static func tunnelHostsChain(_ family: IPFamily) -> String { "\(tunnelPrefix)hosts\(family.digit)" }
   /// Prefixes of the names of chains that have entry elements.
   static let entryElementPrefixes = [
-    servicePrefix, tunnelPrefix, LinkPolicies.prefix, ServiceChains.prefix,
+    servicePrefix, tunnelPrefix, LinkPolicies.prefix, ServiceChains.prefix, ServiceChains.proxyPrefix,
   ]
   static let allowed = SetSpec(.guards, "allowed", key: [.interface, .mac])
 

@@ -56,7 +56,9 @@ enum NftSyntax {
     let isPlain = bytes.allSatisfy { isLetter($0) || (48...57).contains($0) || $0 == 45 || $0 == 95 || $0 == 46 }
     let reserved =
       ["masq_", "back_", "float_", "port_", "enter_", "leave_", "serve_", "policy_", Layout.tunnelPrefix]
-      + PeerSets.prefixes + [LinkPolicies.prefix, ServiceChains.prefix, ServiceChains.addressPrefix]
+      + PeerSets.prefixes + [
+        LinkPolicies.prefix, ServiceChains.prefix, ServiceChains.proxyPrefix, ServiceChains.addressPrefix,
+      ]
     let isOurs = reserved.contains(where: chain.hasPrefix) || Layout.chains(.inet).contains { $0.name == chain }
     guard let first = bytes.first, isLetter(first), isPlain, bytes.count <= 63, !isOurs else {
       throw KernelError(

@@ -114,7 +114,9 @@ extension SetSpec {
 
   /// The reason why two owners cannot both have their value for one key.
   fileprivate var disagreement: String {
-    if isOfServices { return "another service has this address and port, or the same one with another scheduler" }
+    if isOfServices {
+      return "another service has this address and port, or the same one with another scheduler or engine"
+    }
     return isOfServers
       ? "another bridge already uses this name server; want one bridge for each address"
       : "another network already isolates it differently; want the same isolation in both networks"

@@ -10,6 +10,8 @@ import PacketFilter
 enum ServiceChains {
   static let prefix = "service_"
   static let addressPrefix = "vip_"
+  /// The prefix of chains without rules: a process on this host takes the connections.
+  static let proxyPrefix = "proxy_"
 
   /// What the name of a chain tells.
   struct Name {
@@ -20,7 +22,8 @@ enum ServiceChains {
     /// `nil` for a chain of another kind.
     init?(_ chain: String) {
       let words = chain.split(separator: "_")
-      guard chain.hasPrefix(prefix), words.count == 5, let scheduler = BackEnd.Scheduler(String(words[1])),
+      guard chain.hasPrefix(prefix) || chain.hasPrefix(proxyPrefix), words.count == 5,
+        let scheduler = BackEnd.Scheduler(String(words[1])),
         let transport = TransportProtocol(String(words[3]))
       else { return nil }
       self.scheduler = scheduler
@@ -30,9 +33,7 @@ enum ServiceChains {
   }
 
   static func chain(of backEnd: BackEnd) -> SharedChain {
-    let front = [backEnd.service, backEnd.address?.description ?? "", "\(backEnd.port)"]
-    let kind = "\(backEnd.scheduler)_\(backEnd.family.digit)_\(backEnd.transport)"
-    let name = "\(prefix)\(kind)_\(AttachmentID.shortHash(front.joined(separator: " ")))"
+    let name = backEnd.frontName
     let sets = FamilySets(backEnd.family)
     let port = [Field.transport(backEnd.transport), .port(backEnd.port)]
     let entry =
@@ -85,7 +86,7 @@ enum ServiceChains {
 
   /// The rule for these back-ends; `nil` if none takes connections.
   static func rule(_ chain: String, _ members: [Element]) -> NftRule? {
-    guard let name = Name(chain) else { return nil }
+    guard chain.hasPrefix(prefix), let name = Name(chain) else { return nil }
     let divisor = members.commonWeight
     let ordered = members.map { (key: $0.key.bytes, member: $0) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
     let slots = ordered.flatMap { $0.member.slots(dividedBy: divisor) }
@@ -97,7 +98,6 @@ enum ServiceChains {
 extension NftablesPlan {
   mutating func balance(_ backEnd: BackEnd, _ owner: ElementOwner) {
     let chain = ServiceChains.chain(of: backEnd), sets = FamilySets(backEnd.family)
-    let back = SharedChain(backFrom: backEnd)
     let vip = backEnd.address.flatMap { address in
       backEnd.device.map { ServiceChains.virtualAddress(address, on: $0) }
     }
@@ -105,8 +105,11 @@ extension NftablesPlan {
       chains.append(used)
       elements.append(ServiceChains.user(owner, of: used))
     }
-    chains.append(back)
     elements.append(ServiceChains.member(backEnd, owner))
+    // The connections to the back-end are the host's own.
+    guard backEnd.proxy == nil else { return }
+    let back = SharedChain(backFrom: backEnd)
+    chains.append(back)
     add(sets.servicesBack, [.address(backEnd.target)], .jump(back.name), owner)
   }
 }

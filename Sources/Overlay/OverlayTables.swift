@@ -16,7 +16,9 @@ extension OverlaySettings {
     case .l2: return bridgedTables(names)
     case .l3:
       var sources: [IPFamily: IPAddress] = [:]
-      for gateway in hostState.gatewayAddresses.map({ $0.address }) + gateways where sources[gateway.family] == nil {
+      // Not a service's virtual address: other hosts have it too.
+      let own = hostState.gatewayAddresses.filter { $0.hostBits > 0 }.map { $0.address }
+      for gateway in own + gateways where sources[gateway.family] == nil {
         sources[gateway.family] = gateway
       }
       return routedTables(names, hostState, sources)

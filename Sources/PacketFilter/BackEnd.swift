@@ -55,6 +55,8 @@ public struct BackEnd: Hashable, Sendable {
   public var resolve = Resolution.vip
   /// `nil`: it takes connections as long as it exists.
   public var health: HealthCheck?
+  /// `nil`: nf_tables translates the connections.
+  public var proxy: ServiceProxy?
 
   public init(
     of service: String, _ address: IPAddress?, _ transport: TransportProtocol, _ port: UInt16, _ scheduler: Scheduler,
@@ -73,6 +75,9 @@ public struct BackEnd: Hashable, Sendable {
   }
 
   public var family: IPFamily { target.family }
+
+  /// The key `engine`.
+  public var engine: String { proxy == nil ? "nftables" : "haproxy" }
 }
 
 extension BackEnd: CustomStringConvertible {
@@ -89,6 +94,7 @@ extension BackEnd: JSONReadable {
       "scheduler": .text(scheduler), "target": .text(target), "targetPort": .number(targetPort),
       "weight": .number(weight), "subnet": .text(subnet),
       "device": .text(device), "far": .flag(isFar), "resolve": .text(resolve), "health": health?.json,
+      "haproxy": proxy?.json,
     ])
   }
 
@@ -105,6 +111,7 @@ extension BackEnd: JSONReadable {
     isFar = try json.flag("far") ?? false
     resolve = try json.parsed("resolve") ?? .vip
     health = try json.object("health")
+    proxy = try json.object("haproxy")
   }
 }
 

@@ -53,7 +53,7 @@ extension Rule {
       ForwardedConnection(
         .outbound, admission.address.family, address: admission.address, link: admission.network?.link)
     case .trust(let source): ForwardedConnection(.outbound, source.address.family, address: source.address)
-    case .balance(let backEnd) where !backEnd.isFar:
+    case .balance(let backEnd) where !backEnd.isFar && backEnd.proxy == nil:
       ForwardedConnection(.published, backEnd.family, address: backEnd.target)
     case .publish, .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .limit, .join, .balance:
       nil

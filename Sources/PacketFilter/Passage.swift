@@ -58,7 +58,7 @@ extension Rule {
         admission.network?.subnet.network ?? IPPrefix(host: admission.address), .outbound,
         link: admission.network?.link, adminChain: RuleSet.defaultAdminChain)
     // Its own host admits connections to it.
-    case .balance(let backEnd) where backEnd.isFar: nil
+    case .balance(let backEnd) where backEnd.isFar || backEnd.proxy != nil: nil
     case .balance(let backEnd): Passage(backEnd.subnet.network, .published)
     case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .trust, .limit, .join: nil
     }

@@ -30,9 +30,11 @@ struct FarBackEnds {
     guard let subnet = subnets.first(where: { $0.family == backEnd.family }) else { return nil }
     guard !subnet.overlaps(backEnd.subnet) else { return "its subnet is this host's too" }
     let first = fronts[backEnd.front] ?? backEnd
-    guard first.service == backEnd.service, first.scheduler == backEnd.scheduler else {
-      return "service \"\(first.service)\" with the scheduler \(first.scheduler) has this address and port"
+    guard first.frontName == backEnd.frontName else {
+      return "service \"\(first.service)\" has this address and port, with \(first.settings)"
     }
+    // haproxy needs the virtual address on this host, which has it with a container of the service.
+    if backEnd.proxy != nil, fronts[backEnd.front] == nil { return nil }
     fronts[backEnd.front] = first
     var far = backEnd
     far.subnet = subnet

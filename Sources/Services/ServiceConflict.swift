@@ -37,18 +37,18 @@ extension BackEndRecord {
 private struct Service: Equatable, CustomStringConvertible {
   var name: String
   var addresses: [IPAddress]
-  var scheduler: BackEnd.Scheduler?
+  var settings: String
 
   init(_ name: String, of backEnds: [BackEnd]) {
     self.name = name
     let own = backEnds.filter { $0.address != nil }
     addresses = Set(own.compactMap { $0.address }).sorted()
-    scheduler = own.first?.scheduler
+    settings = own.first?.settings ?? ""
   }
 
   var description: String {
     let addresses = addresses.map { $0.description }.joined(separator: " ")
-    return "vip \(addresses), scheduler \(scheduler ?? .random)"
+    return "vip \(addresses), \(settings)"
   }
 }
 
@@ -64,5 +64,12 @@ struct ServiceFront: Hashable, CustomStringConvertible {
 }
 
 extension BackEnd {
+  /// What all members of a service must have in common.
+  var settings: String {
+    guard let proxy else { return "scheduler \(scheduler)" }
+    let texts = [proxy.json, health?.json].compactMap { $0.map { String(decoding: $0.bytes, as: UTF8.self) } }
+    return "scheduler \(scheduler), engine haproxy \(texts.joined(separator: ", health "))"
+  }
+
   var front: ServiceFront { ServiceFront(address: address, family: family, transport: transport, port: port) }
 }

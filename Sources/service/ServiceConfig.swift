@@ -20,12 +20,12 @@ struct ServiceConfig: ChainConfig {
   let mesosPorts: [ServicePort]
   let resolve: BackEnd.Resolution?
   let health: HealthCheck?
+  /// `nil` with the engine nftables.
+  let proxy: ServiceProxy?
 
   init(_ json: JSONReader) throws(CNIError) {
     nestedPlugin = try NestedPlugin(in: json)
-    if let engine = try json.text("engine"), engine != "nftables" {
-      throw CNIError(.unsupportedField, "key \"engine\": \"\(engine)\": not supported: want nftables")
-    }
+    proxy = try Self.proxy(json)
     service = try json.text("service")
     vips = try json.parsedList("vip")
     ports = try json.objects("ports")
@@ -40,6 +40,16 @@ struct ServiceConfig: ChainConfig {
     resolve = try json.parsed("resolve")
     let target = ports?.first { $0.transport == .tcp }?.target
     health = try json["health"].map { (json) throws(CNIError) in try HealthCheck(json, defaultPort: target) }
+  }
+
+  private static func proxy(_ json: JSONReader) throws(CNIError) -> ServiceProxy? {
+    let engine = try json.text("engine") ?? "nftables"
+    guard ["nftables", "haproxy"].contains(engine) else {
+      throw CNIError(.unsupportedField, "key \"engine\": \"\(engine)\": not supported: want nftables or haproxy")
+    }
+    if engine == "haproxy" { return try json.object("haproxy") ?? ServiceProxy() }
+    if let given = json["haproxy"] { throw given.refusal("it only with \"engine\": \"haproxy\"") }
+    return nil
   }
 
   /// A configuration for DEL with only the keys that can be read: etcd and the delegate.

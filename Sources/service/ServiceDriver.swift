@@ -1,5 +1,6 @@
 import CNI
 import Kernel
+import Linux
 import NetTypes
 import PacketFilter
 import PluginKit
@@ -21,8 +22,12 @@ struct ServiceDriver: ChainDriver {
       try kernel.filter.lock()
     }
     var backEnds = try backEnds(services, owner, previous, on: &kernel)
-    var ports = backEnds.compactMap { $0.publishedPort }
-    try PortConflicts(owner: owner, isForService: true).check(&ports, on: &kernel)
+    if backEnds.contains(where: { $0.proxy != nil }), DaemonProcess.program("haproxy") == nil {
+      throw CNIError(.notAvailable, Self.lacksHaproxy)
+    }
+    var ports = backEnds.compactMap { $0.ownPort }
+    let proxies = Set(services.map { StatePaths.haproxyConfig($0.service, network: "\(owner.network)") })
+    try PortConflicts(owner: owner, isForService: true, proxies: proxies).check(&ports, on: &kernel)
     for index in backEnds.indices { try claimDevice(&backEnds[index], owner, on: &kernel) }
     var present: [AddressSpec] = []
     for spec in backEnds.addressSpecs {
@@ -161,8 +166,11 @@ struct ServiceDriver: ChainDriver {
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: ServiceConfig, on kernel: inout K) throws(KernelError) -> String? {
-    kernel.filter.obstacle(.nftables)
+    if config.proxy != nil, DaemonProcess.program("haproxy") == nil { return Self.lacksHaproxy }
+    return kernel.filter.obstacle(.nftables)
   }
+
+  private static let lacksHaproxy = "key \"engine\": \"haproxy\": the program is not installed: want it, or nftables"
 }
 
 extension ServiceSettings {
@@ -173,14 +181,16 @@ extension ServiceSettings {
       weight: weight)
     backEnd.resolve = resolve
     backEnd.health = health
+    backEnd.proxy = proxy
     return backEnd
   }
 }
 
 extension BackEnd {
-  /// `nil` at a virtual address.
-  fileprivate var publishedPort: PublishedPort? {
-    address == nil ? PublishedPort(transport, hostPort: port, to: target, targetPort) : nil
+  /// The port that no process may have bound; `nil` at a virtual address without haproxy.
+  fileprivate var ownPort: PublishedPort? {
+    guard address == nil || proxy != nil else { return nil }
+    return PublishedPort(transport, hostIP: address, hostPort: port, to: target, targetPort)
   }
 }
 

@@ -14,6 +14,7 @@ struct ServiceSettings: Equatable {
   var weight: Int
   var resolve: BackEnd.Resolution
   var health: HealthCheck?
+  var proxy: ServiceProxy?
 
   /// - Throws: code 7 for a value that is missing or not valid.
   init(_ config: ServiceConfig) throws(CNIError) {
@@ -33,8 +34,26 @@ struct ServiceSettings: Equatable {
     weight = try Self.weight(config)
     resolve = config.resolve ?? .vip
     health = config.health
+    proxy = config.proxy
     published = []
-    for hostPort in config.published ?? [] { published.append((hostPort.hostPort, try port(of: hostPort))) }
+    for hostPort in config.published ?? [] {
+      published.append((hostPort.hostPort, try port(of: hostPort)))
+      if proxy != nil, ports.contains(where: { $0.port == hostPort.hostPort }) {
+        throw CNIError(
+          .invalidNetworkConfig,
+          "key \"\(hostPort.configKey).hostPort\": \(hostPort.hostPort): the virtual addresses have this port: want another, or \"engine\": \"nftables\""
+        )
+      }
+    }
+    try checkTransports()
+  }
+
+  /// - Throws: code 7 for a port that haproxy cannot serve.
+  private func checkTransports() throws(CNIError) {
+    guard proxy != nil, let port = ports.first(where: { $0.transport != .tcp }) else { return }
+    throw CNIError(
+      .invalidNetworkConfig,
+      "service \"\(service)\": port \(port.port)/\(port.transport): want tcp, or \"engine\": \"nftables\"")
   }
 
   private static func weight(_ config: ServiceConfig) throws(CNIError) -> Int {
@@ -71,7 +90,9 @@ struct ServiceSettings: Equatable {
     scheduler = config.scheduler ?? .random
     resolve = config.resolve ?? .vip
     health = config.health
+    proxy = config.proxy
     weight = try Self.weight(config)
+    try checkTransports()
   }
 
   static let nameForm = "a name of 1 to 63 lower-case letters, digits and '-'"
@@ -98,7 +119,7 @@ struct ServiceSettings: Equatable {
   static func == (left: Self, right: Self) -> Bool {
     left.service == right.service && left.vips == right.vips && left.ports == right.ports
       && left.scheduler == right.scheduler && left.weight == right.weight && left.resolve == right.resolve
-      && left.health == right.health
+      && left.health == right.health && left.proxy == right.proxy
       && left.published.elementsEqual(right.published) { $0 == $1 }
   }
 }

@@ -45,6 +45,7 @@ import Testing
       [#""tcp":80"#, #""http":"/","port":80"#].map {
         #"""
         {"ports":[{"port":80}],"publish":[{"hostPort":80}],"resolve":"vip","delegate":{"type":"bridge"},
+         "engine":"haproxy","haproxy":{"mode":"http","certificate":"/web.pem"},
          "health":{\#($0)},"etcd":{"endpoints":"http://10.0.0.1:2379"}}
         """#
       }

@@ -133,9 +133,9 @@ def processes():
 
 
 def wait_for_processes():
-    """Waits until the children of a killed plugin have ended; a name server stays."""
+    """Waits until the children of a killed plugin have ended; a name server and haproxy stay."""
     end = time.monotonic() + PATIENCE
-    while any(name != "dnsmasq" for name in processes()) and time.monotonic() < end:
+    while any(name not in ("dnsmasq", "haproxy") for name in processes()) and time.monotonic() < end:
         time.sleep(0.01)
 
 

@@ -80,6 +80,9 @@ ROWS = [
     Row("firewall-policy-neighbour", plain_bridge(), {"type": "firewall", "backend": "nftables", "policy": POLICY},
         neighbour=True),
     Row("service", plain_bridge(), service()),
+    Row("service-haproxy", plain_bridge(), service(engine="haproxy", ports=[{"port": 80, "targetPort": 8080}])),
+    Row("service-haproxy-neighbour", plain_bridge(), service(engine="haproxy", ports=[{"port": 80, "targetPort": 8080}]),
+        neighbour=True),
     Row("service-neighbour", plain_bridge(), service(scheduler="source", weight=0), neighbour=True),
     Row("overlay-policy", overlay(mode="l3", policy=POLICY, args=LABELS, ipam={"type": "host-local"}), prepare=LAN),
     Row("tuning", plain_bridge(), {

@@ -156,4 +156,42 @@ struct `Services across hosts` {
       #expect(refused.code == 11 && refused.complaint.contains("want a subnet for each host"), "\(refused)")
     }
   }
+
+  @Test func `with haproxy a host shares connections among the containers of all hosts`() throws {
+    try SharedService.use { service in
+      let hosts = service.site.cluster.hosts
+      defer {
+        for host in hosts { _ = try? host.shell("kill -9 $(cat /run/swift-cni/haproxy/*/*.pid)", in: host.host) }
+      }
+      let keys = #"{"engine": "haproxy", "ports": [{"port": 8000, "targetPort": 80}]}"#
+      func attach(_ container: Int, on host: Int, weight: Int = 1, _ keys: String) throws -> (Attached, Outcome) {
+        let attached = try service.network.attach(container, on: host)
+        return (attached, try service.add(attached, weight: weight, keys))
+      }
+      var members: [Attached] = []
+      for (container, host) in [(1, 0), (2, 0), (1, 1)] {
+        let (member, outcome) = try attach(container, on: host, keys)
+        try outcome.requireSuccess()
+        members.append(member)
+      }
+      let (client, added) = try attach(1, on: 2, weight: 0, keys)
+      try added.requireSuccess()
+      try service.sync()
+      let places = members.map(\.namespace) + [client.namespace, hosts[0].host, service.site.cluster.fabric]
+      for place in places {
+        let counts = try service.counts(from: place, 9)
+        #expect(counts.allSatisfy { Set($0.keys) == ["0/1", "0/2", "1/1"] }, "\(place): \(counts)")
+      }
+      #expect(try service.delete(members[2]).complaint == "")
+      let (_, refused) = try attach(2, on: 1, #"{"ports": [{"port": 8000, "targetPort": 80}]}"#)
+      #expect(refused.code == 11 && refused.complaint.contains("engine haproxy"), "\(refused)")
+      try service.sync()
+      for place in [client.namespace, service.site.cluster.fabric] {
+        let counts = try service.counts(from: place, 9)
+        #expect(counts.allSatisfy { Set($0.keys) == ["0/1", "0/2"] }, "\(place): \(counts)")
+      }
+      for member in [members[0], members[1], client] { #expect(try service.delete(member).complaint == "") }
+      for host in hosts { #expect(try host.shell("find /run/swift-cni -path '*haproxy*'", in: host.host) == "") }
+    }
+  }
 }

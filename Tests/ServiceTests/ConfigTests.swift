@@ -49,6 +49,7 @@ extension ChainFixture where Driver == ServiceDriver {
     ("health", #"{"tcp":80,"timeout":6}"#), ("health", #"{"tcp":80,"fall":0}"#), ("health", #"{"tcp":80,"rise":11}"#),
     ("ports", #"[{"port":80},{"port":80,"targetPort":81}]"#), ("ports", #"[{"port":0}]"#), ("weight", "101"),
     ("weight", "-1"), ("scheduler", #""rr""#), ("resolve", #""none""#), ("publish", #"[{"hostPort":80,"port":81}]"#),
+    ("haproxy", "{}"),
   ])
   func `a value that is not valid is refused with its key, and nothing is changed`(key: String, value: String) throws {
     let fixture = Fixture()
@@ -64,8 +65,39 @@ extension ChainFixture where Driver == ServiceDriver {
   }
 
   @Test func `another engine is refused`() throws {
-    let error = #expect(throws: CNIError.self) { try Fixture().add(Self.config("engine", #""haproxy""#)) }
+    let error = #expect(throws: CNIError.self) { try Fixture().add(Self.config("engine", #""ipvs""#)) }
     #expect(error?.code == .unsupportedField)
+  }
+
+  @Test(arguments: [
+    (#"[{"port":53,"protocol":"udp"}]"#, "[]", "{}", "port 53/udp"),
+    (#"[{"port":80}]"#, #"[{"hostPort":80}]"#, "{}", "publish[0].hostPort"),
+    (#"[{"port":80}]"#, "[]", #"{"mode":"tls"}"#, "haproxy.mode"),
+    (#"[{"port":80}]"#, "[]", #"{"certificate":"web.pem"}"#, "haproxy.certificate"),
+    (#"[{"port":80}]"#, "[]", #"{"certificate":"/it's"}"#, "haproxy.certificate"),
+  ])
+  func `what haproxy cannot do is refused`(ports: String, publish: String, haproxy: String, named: String) throws {
+    let config = #"""
+      {"service":"web","vip":["10.1.0.250"],"engine":"haproxy","ports":\#(ports),"publish":\#(publish),"haproxy":\#(haproxy)}
+      """#
+    let fixture = Fixture()
+    let error = #expect(throws: CNIError.self) { try fixture.add(config) }
+    #expect(error?.code == .invalidNetworkConfig && error?.message.contains(named) == true, "\(error as Any)")
+    #expect(fixture.ruleSets.isEmpty)
+  }
+
+  @Test func `the back-ends of haproxy have its settings, and other records are as before`() throws {
+    let fixture = Fixture()
+    _ = try fixture.add(
+      #"{"service":"web","vip":["10.1.0.250"],"ports":[{"port":80}],"engine":"haproxy","haproxy":{"mode":"http"}}"#)
+    let backEnd = try #require(try fixture.backEnds.first)
+    var wanted = ServiceProxy()
+    wanted.mode = .http
+    #expect(backEnd.proxy == wanted && backEnd.device == "lo")
+    #expect(try BackEnd(JSONReader(backEnd.json)) == backEnd)
+    var plain = backEnd
+    plain.proxy = nil
+    #expect(plain.json["haproxy"] == nil)
   }
 }
 

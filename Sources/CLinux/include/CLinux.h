@@ -53,6 +53,10 @@ int cl_announce(int index, const uint8_t mac[6], const uint8_t *address, size_t 
 int cl_connect(const uint8_t *address, size_t length, uint16_t port);
 /* The end of that: 0, or -1 with the error of the connection. */
 int cl_connect_result(int fd);
+/* A stream socket that is connected to the Unix socket at that path: ENAMETOOLONG. */
+int cl_connect_local(const char *path);
+/* Descriptors that this process inherited, except the standard streams, are closed by execve(2). */
+void cl_close_on_exec(void);
 
 /* openat2(2) that follows no symbolic link and does not leave the directory: ELOOP, EXDEV. */
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);

@@ -57,8 +57,17 @@ extension KeyTable {
             "Seconds for the answer; not more than `interval`."),
           Key("fall", .int, in: KeyRange.healthCount, default: "2", "Failures in a row that take the container out."),
           Key("rise", .int, in: KeyRange.healthCount, default: "1", "Successes in a row that take it in again."),
-        ]), "How `cnictl service check` finds out whether this container takes connections."),
-      Key("engine", .word(["nftables"]), default: "`nftables`", "What leads connections to the containers."),
+        ]), "How `cnictl service check`, or haproxy, finds out whether this container takes connections."),
+      Key(
+        "engine", .word(["nftables", "haproxy"]), default: "`nftables`", "What leads connections to the containers."),
+      Key(
+        "haproxy",
+        .members([
+          Key("mode", .word(["tcp", "http"]), default: "`tcp`", "`http` adds the header `X-Forwarded-For`."),
+          Key(
+            "certificate", .string, default: "no TLS",
+            "The path of a PEM file with certificate and key, with which haproxy ends TLS."),
+        ]), "How haproxy passes connections on; only with that `engine`."),
       Key("delegate", .object, "For runtimes without chains: the plugin to run first."),
     ])
 

@@ -18,13 +18,7 @@ public struct DnsmasqSettings: Equatable, Sendable {
   }
 
   /// The path of the dnsmasq program; `nil` if it is not installed.
-  public static func program() -> String? {
-    let directories =
-      (Environment["PATH"] ?? "").split(separator: ":").map(String.init)
-      + ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/sbin"]
-    return directories.lazy.filter { $0.hasPrefix("/") }.map { "\($0)/\(DnsmasqProcess.name)" }.first(
-      where: Files.exists)
-  }
+  public static func program() -> String? { DaemonProcess.program(DnsmasqProcess.name) }
 }
 
 /// A network's own dnsmasq as a process: its files `.dnsmasq.conf` and `.dnsmasq.pid` beside the network's attachments.
@@ -36,11 +30,10 @@ struct DnsmasqProcess {
 
   static let name = "dnsmasq"
   private static let port: UInt16 = 53
-  private static let secondsToStart = 20
 
   var configFile: String { "\(directory)/.dnsmasq.conf" }
   var pidFile: String { "\(directory)/.dnsmasq.pid" }
-  private var argument: String { "--conf-file=\(configFile)" }
+  private var daemon: DaemonProcess { DaemonProcess(Self.name, with: "--conf-file=\(configFile)") }
 
   /// The configuration with which it was started; `nil` if it was not.
   func config() throws(KernelError) -> String? {
@@ -64,21 +57,13 @@ struct DnsmasqProcess {
   /// The process: identified by its pid file, program, arguments and network namespace.
   func running() throws(KernelError) -> ProcessHandle? {
     guard let text = try text(pidFile), let number = Int32(text.filter { !$0.isWhitespace }) else { return nil }
-    return try ProcessHandle.find(number, named: Self.name, with: argument)
+    return try daemon.find(number)
   }
 
   /// Starts dnsmasq, which goes into the background by itself once it listens.
   ///
   /// - Throws: EPROTO with dnsmasq's message if it refused to start, otherwise why it could not be run.
-  func start(_ program: String) throws(KernelError) {
-    // Not the runtime's environment: it may hold secrets, and this process outlives the runtime.
-    let outcome = try ChildProcess.run(
-      program, [argument], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: [],
-      seconds: Self.secondsToStart)
-    guard outcome.status != 0 else { return }
-    let message = String(decoding: outcome.errors, as: UTF8.self).split(separator: "\n").last.map(String.init)
-    throw KernelError("start \(program)", errno: .EPROTO, reason: message ?? "it ended with status \(outcome.status)")
-  }
+  func start(_ program: String) throws(KernelError) { try daemon.start(program, [daemon.argument]) }
 
   /// Ends dnsmasq, also one that a killed ADD started and that has no pid file yet; then removes its files.
   func end() throws(KernelError) {
@@ -90,15 +75,8 @@ struct DnsmasqProcess {
     for file in [pidFile, unfinished, configFile] { try StateFile.remove(file) }
   }
 
-  /// Ends all dnsmasq processes with our configuration file, repeatedly, because one that is starting forks.
-  func endStrays() throws(KernelError) {
-    for _ in 0..<20 {
-      let numbers = try ProcessHandle.pids(named: Self.name, with: argument)
-      if numbers.isEmpty { return }
-      for number in numbers { try ProcessHandle.find(number, named: Self.name, with: argument)?.end() }
-    }
-    throw KernelError("end dnsmasq", errno: .EBUSY, reason: "another program keeps starting processes with \(argument)")
-  }
+  /// Ends all dnsmasq processes with our configuration file.
+  func endStrays() throws(KernelError) { try daemon.endAll() }
 
   /// The ones of `addresses` on which this process listens, by its sockets in `/proc/PID/net/udp` and `udp6`.
   func listening(_ server: borrowing ProcessHandle, at addresses: [IPAddress]) throws(KernelError) -> [IPAddress] {

@@ -8,14 +8,19 @@ public struct PortConflicts {
   private let owner: AttachmentID
   private let allowsBound: Bool
   private let isForService: Bool
+  private let proxies: Set<String>
 
   /// - Parameters:
   ///   - owner: the attachment that is to publish ports.
   ///   - allowsBound: whether a port may be published although a process has bound it.
   ///   - isForService: whether the ports lead to a service. The back-ends of one service share them; whether two services
   ///     have the same port is not checked here.
-  public init(owner: AttachmentID, allowsBound: Bool = false, isForService: Bool = false) {
+  ///   - proxies: the configuration files of haproxy processes that may have bound the ports.
+  public init(
+    owner: AttachmentID, allowsBound: Bool = false, isForService: Bool = false, proxies: Set<String> = []
+  ) {
     self.owner = owner
+    self.proxies = proxies
     self.allowsBound = allowsBound
     self.isForService = isForService
   }
@@ -71,7 +76,7 @@ public struct PortConflicts {
     _ port: PublishedPort, _ listener: Listener, _ holders: [SocketHolder]
   ) throws(CNIError) {
     // Some runtimes reserve their container's ports with a socket of their own.
-    guard !holders.contains(where: isOwnRuntime) else { return }
+    guard !holders.contains(where: isOwnRuntime), !holders.contains(where: isProxy) else { return }
     let holderText =
       holders.first.map { "process \($0.pid), \($0.command.prefix(80))" }
       ?? "a socket of a process that is not visible here"
@@ -79,6 +84,10 @@ public struct PortConflicts {
       .portInUse,
       "publish host port \(port.hostText): \(listener.address.withPort(listener.port)) is bound by \(holderText): "
         + "want another port\(isForService ? "" : ", or \"allowBound\": true")")
+  }
+
+  private func isProxy(_ holder: SocketHolder) -> Bool {
+    holder.command.split(separator: " ").contains { proxies.contains(String($0)) }
   }
 
   private func isOwnRuntime(_ holder: SocketHolder) -> Bool {

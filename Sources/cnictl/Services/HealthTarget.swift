@@ -12,18 +12,24 @@ struct HealthTarget: Hashable {
   var check: HealthCheck
 
   init?(_ member: ServiceMember) {
-    guard let check = member.backEnd.health else { return nil }
+    guard let check = member.backEnd.health, member.backEnd.proxy == nil else { return nil }
     (owner, service, address, self.check) = (member.owner, member.backEnd.service, member.backEnd.target, check)
   }
 
-  /// The members with a health check, of these services; all if `services` is empty.
+  /// The members with a health check that haproxy does not make, of these services; all if `services` is empty.
   ///
-  /// - Throws: code 7 for a name that no service has.
+  /// - Throws: code 7 for a name that no service has, or one with haproxy.
   static func all(_ services: [String]) throws(CNIError) -> [HealthTarget: [ServiceMember]] {
     let members: [ServiceMember]
     do throws(KernelError) { members = try HostFilter().serviceMembers() } catch { throw CNIError(error) }
     if let missing = services.first(where: { name in !members.contains { $0.backEnd.service == name } }) {
       throw CNIError.noService(missing)
+    }
+    if let proxied = services.first(where: { name in
+      members.contains { $0.backEnd.service == name && $0.backEnd.proxy != nil }
+    }) {
+      throw CNIError(
+        .invalidNetworkConfig, "service \(proxied): haproxy checks its members by itself: want cnictl service inspect")
     }
     var targets: [HealthTarget: [ServiceMember]] = [:]
     for member in members where services.isEmpty || services.contains(member.backEnd.service) {

@@ -85,7 +85,7 @@ private struct ServiceFront {
     .record([
       "service": .string(backEnd.service), "address": .text(backEnd.address), "port": .number(backEnd.port),
       "protocol": .text(backEnd.transport), "family": .string("IPv\(backEnd.family.digit)"),
-      "scheduler": .text(backEnd.scheduler), "taking": .number(takingCount),
+      "scheduler": .text(backEnd.scheduler), "engine": .string(backEnd.engine), "taking": .number(takingCount),
       "members": withMembers ? .array(members.map { $0.member.json($0.state) }) : .number(members.count),
     ])
   }
