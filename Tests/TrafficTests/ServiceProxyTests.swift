@@ -109,8 +109,9 @@ struct ServiceProxyTests {
   }
 
   @Test func `connections are shared and stay while members come and go, also with another configuration`() throws {
-    try Self.use(containers: 3) { world in
+    try Self.use(containers: 4) { world in
       let network = try Self.network(world)
+      let idle = try Self.network(world, #"{"weight": 0}"#).add(4)
       var members = [try network.add(1)]
       try Self.start(1, world)
       let processes = try Self.processes(world)
@@ -127,6 +128,8 @@ struct ServiceProxyTests {
       members.append(try Self.network(world, #"{"ports": [\#(ports)], "publish": []}"#).add(3))
       try Self.start(3, world)
       #expect(try Self.answers(world, port: 8002) == ["c3"])
+      // The others stay in their slots.
+      try network.delete(idle)
       try clients.goOn()
       try clients.waitFor("c1", count: 2)
       #expect(try Self.answers(world) == ["c1", "c2", "c3"])
