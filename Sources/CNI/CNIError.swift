@@ -63,6 +63,13 @@ public struct CNIError: Error, Equatable, Sendable {
   }
 }
 
+extension CNIError {
+  /// As STATUS answers it: code 50, unless the configuration is not valid.
+  public var ofStatus: CNIError {
+    code == .invalidNetworkConfig ? self : CNIError(.notAvailable, message, details: details)
+  }
+}
+
 extension CNIError: CustomStringConvertible {
   public var description: String {
     details.isEmpty ? "\(message) (code \(code.rawValue))" : "\(message): \(details) (code \(code.rawValue))"

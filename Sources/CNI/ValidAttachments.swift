@@ -25,3 +25,10 @@ public struct ValidAttachments: JSONReadable, Equatable, Sendable {
     }
   }
 }
+
+extension Set<ValidAttachments.Attachment> {
+  /// The same attachments with their network.
+  public func owners(on network: NetworkName) -> Set<AttachmentID> {
+    Set<AttachmentID>(map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) })
+  }
+}

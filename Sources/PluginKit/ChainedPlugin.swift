@@ -127,9 +127,9 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
       var kernel = try open(network.journal)
-      let owners = valid.map { AttachmentID(network: network.name, container: $0.containerID, interface: $0.ifname) }
+      let owners = valid.owners(on: network.name)
       let garbage = try convertingErrors { () throws(KernelError) in
-        try driver.garbage(of: network.name, network.config, valid: Set(owners), on: &kernel)
+        try driver.garbage(of: network.name, network.config, valid: owners, on: &kernel)
       }
       try kernel.applyAll(garbage)
     }

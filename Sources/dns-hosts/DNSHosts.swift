@@ -195,8 +195,7 @@ struct DNSHosts<Filter: PacketFilter, Store: EtcdStore & ~Copyable>: Plugin {
 
   func collectGarbage(_ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
     var problems: [CNIError] = []
-    let owners = Set(
-      valid.map { AttachmentID(network: network.name, container: $0.containerID, interface: $0.ifname) })
+    let owners = valid.owners(on: network.name)
     attempt(&problems) { () throws(CNIError) in
       guard let names = try lock(network.name, network.config.stateDir, createIfMissing: false) else { return }
       let files = texts(network.config.stateDir)
@@ -233,9 +232,7 @@ struct DNSHosts<Filter: PacketFilter, Store: EtcdStore & ~Copyable>: Plugin {
     do throws(CNIError) {
       var shared = try open(network.name, network.config)
       try shared?.probe()
-    } catch {
-      throw error.code == .invalidNetworkConfig ? error : CNIError(.notAvailable, error.message, details: error.details)
-    }
+    } catch { throw error.ofStatus }
     if network.config.server?.isOwn == true, dnsmasq() == nil {
       warn("names of network \(network.name): no name server: dnsmasq is not installed")
     }

@@ -105,12 +105,11 @@ struct PortmapPlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
       try host.collectGarbage(network, valid: valid)
-      let owners = valid.map { AttachmentID(network: network.name, container: $0.containerID, interface: $0.ifname) }
       let shared = try shared(config, network.name)
       var store = try connect(config.etcd)
       let lock = try shared.lock()
       defer { _ = lock }
-      try shared.collectGarbage(except: Set(owners), in: &store)
+      try shared.collectGarbage(except: valid.owners(on: network.name), in: &store)
     }
     if let error = CNIError(joining: problems) { throw error }
   }
@@ -121,10 +120,7 @@ struct PortmapPlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
         let shared = try shared(config, network.name)
         var store = try connect(config.etcd)
         try shared.probe(&store)
-      } catch {
-        throw error.code == .invalidNetworkConfig
-          ? error : CNIError(.notAvailable, error.message, details: error.details)
-      }
+      } catch { throw error.ofStatus }
     }
     try host.status(network)
   }

@@ -100,10 +100,9 @@ struct ServicePlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in try host.collectGarbage(network, valid: valid) }
     if let config = network.config.etcd {
-      let owners = valid.map { AttachmentID(network: network.name, container: $0.containerID, interface: $0.ifname) }
       attempt(&problems) { () throws(CNIError) in
         var store = try connect(config.etcd), kernel = try open()
-        try services(config, network.name).collectGarbage(except: Set(owners), &store, &kernel)
+        try services(config, network.name).collectGarbage(except: valid.owners(on: network.name), &store, &kernel)
       }
     }
     if let error = CNIError(joining: problems) { throw error }
@@ -115,10 +114,7 @@ struct ServicePlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
         let services = try services(config, network.name)
         var store = try connect(config.etcd)
         try services.probe(&store)
-      } catch {
-        throw error.code == .invalidNetworkConfig
-          ? error : CNIError(.notAvailable, error.message, details: error.details)
-      }
+      } catch { throw error.ofStatus }
     }
     try host.status(network)
   }
