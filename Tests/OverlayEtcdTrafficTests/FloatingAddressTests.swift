@@ -232,4 +232,23 @@ extension FloatingSite {
       for host in 0..<3 { #expect(try float.state(host).isEmpty == ("host\(host)" != winner)) }
     }
   }
+
+  @Test func `a killed move leaves the address on one host`() throws {
+    try FloatingSite.use { float in
+      try float.add(0, float.attach(0)).requireSuccess()
+      let second = try float.attach(1), lab = float.lab(1)
+      let before = try (0..<2).map { Set(try float.state($0)) }
+      let config = try float.portmap(1, moves: true).with("prevResult", second)
+      try lab.killInTurn(
+        seed: 16, rounds: 10, delay: { 4000 << ($0 / 2)...8000 << ($0 / 2) },
+        { lab.call($0, config, on: 1, plugin: "portmap") }, add: { try float.add(1, second).requireSuccess() },
+        clean: { round in
+          for _ in 1...2 { #expect(try float.delete(1).complaint == "") }
+          // Nobody has it until its first host looks: that one has not let go.
+          try float.cnictl("sync", 0).requireSuccess()
+          #expect(try float.holders() == ["host0", "host0"], "\(round)")
+          for host in 0..<2 { #expect(try Set(float.state(host)) == before[host], "\(round)") }
+        })
+    }
+  }
 }

@@ -140,6 +140,37 @@ struct `Services across hosts` {
     }
   }
 
+  @Test func `a killed ADD or DEL leaves no half service on any host`() throws {
+    try SharedService.use { service in
+      let near = try service.attach(1, on: 0)
+      _ = try service.attach(1, on: 1)
+      let container = try service.network.attach(2, on: 1), lab = container.lab
+      try service.sync()
+      let state = { () throws in
+        try (0..<2).map { host in
+          let host = service.site.cluster.hosts[host]
+          let script = "nft list ruleset; ip -br address show lo; find /run/swift-cni/filter -type f"
+          return try Set(host.shell(script, in: host.host).split(separator: "\n").map(String.init))
+        } + [Set(service.keys())]
+      }
+      let before = try state()
+      let config = try service.config(on: 1).with("prevResult", container.result)
+      try lab.killInTurn(
+        seed: 16, rounds: 10, delay: { 4000 << ($0 / 2)...8000 << ($0 / 2) },
+        { lab.call($0, config, on: container.container, plugin: "service") },
+        add: { try service.add(container).requireSuccess() },
+        clean: { round in
+          try service.sync(0..<1)
+          let answers = try service.counts(from: near.namespace, 4)
+          #expect(answers.allSatisfy { $0["none"] == nil }, "\(round): \(answers)")
+          #expect(try service.delete(container).complaint == "")
+          try service.sync(0..<1)
+          let after = try state()
+          for (old, new) in zip(before, after) { #expect(new.symmetricDifference(old).sorted() == [], "\(round)") }
+        })
+    }
+  }
+
   @Test func `another scheduler on another host is refused, and so is a network with one subnet for all hosts`() throws
   {
     try SharedService.use { service in
