@@ -118,7 +118,7 @@ faults: deps build ## kill plugins before every change, fail every system call o
 
 .PHONY: faults-sample
 faults-sample: deps build ## the sample of faults that make check runs
-	@scripts/faults --sample 132 --seed 594 --and 'dns-hosts-dnsmasq ADD readlink' --and 'macvlan-host-access DEL ioctl' \
+	@scripts/faults --sample 144 --seed 594 --and 'dns-hosts-dnsmasq ADD readlink' --and 'macvlan-host-access DEL ioctl' \
 	  --and 'tuning DEL ioctl' --and 'bridge-iptables ADD setsockopt' --and 'guarded-bridge ADD write 22' \
 	  --and 'guarded-overlay ADD linkat 2' --and 'guarded-overlay GC sendmsg' --and 'guarded-macvlan DEL sendmsg' \
 	  --and 'guarded-firewall GC unlink' --and 'service DEL sendmsg'

@@ -51,15 +51,19 @@ struct FloatingAssignment {
     let lock = try shared.lock()
     defer { _ = lock }
     let taken = try shared.take([request], for: owner, in: &store)
-    do throws(CNIError) { try addRules() } catch {
-      do throws(CNIError) { try shared.restore(taken, of: owner, in: &store) } catch {
-        warn("not rolled back: \(error)")
+    var isAdded = false
+    do throws(CNIError) {
+      try addRules()
+      isAdded = true
+      guard try shared.has([request], for: owner, in: &store) else {
+        throw CNIError(.portInUse, "floating address \(address): another host took it meanwhile")
       }
+    } catch {
+      do throws(CNIError) {
+        if isAdded { _ = try FloatingRelease(of: address, from: owner).carryOut() }
+        try shared.restore(taken, of: owner, in: &store)
+      } catch { warn("not rolled back: \(error)") }
       throw error
-    }
-    guard try shared.has([request], for: owner, in: &store) else {
-      _ = try FloatingRelease(of: address, from: owner).carryOut()
-      throw CNIError(.portInUse, "floating address \(address): another host took it meanwhile")
     }
   }
 

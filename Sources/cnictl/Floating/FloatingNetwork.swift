@@ -64,5 +64,7 @@ extension NetworkList {
 }
 
 extension JSONValue {
-  fileprivate var isPortmap: Bool { member("type")?.value.string == "portmap" }
+  fileprivate var isPortmap: Bool {
+    member("type")?.value.string.map { ["portmap", "mesos-cni-port-mapper"].contains($0) } ?? false
+  }
 }
