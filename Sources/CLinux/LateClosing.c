@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_KEPT = 16, LAST_OPENED = 1023 };
+enum { MOST_KEPT = 128, LAST_OPENED = 1023 };
 
 static int is_keeping, has_deleted;
 /* In ascending order. */
@@ -62,10 +62,6 @@ void cl_keep_until_exit(int fd) {
   int place = kept_count++;
   for (; place > 0 && kept[place - 1] > copy; place--) kept[place] = kept[place - 1];
   kept[place] = copy;
-}
-
-void cl_keep_after_deletion(int fd) {
-  if (has_deleted) cl_keep_until_exit(fd);
 }
 
 void cl_note_deletion(void) { has_deleted = 1; }

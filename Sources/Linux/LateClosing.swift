@@ -10,7 +10,7 @@ public enum LateClosing {
   public static func begin() { cl_close_late() }
 
   /// Keeps a duplicate of a socket that is about to be closed.
-  public static func keep(_ socket: borrowing Descriptor) { cl_keep_after_deletion(socket.raw) }
+  public static func keep(_ socket: borrowing Descriptor) { cl_keep_until_exit(socket.raw) }
 
   /// Keeps a duplicate of a socket that a library closes.
   public static func keep(raw socket: Int32) { cl_keep_until_exit(socket) }

@@ -69,8 +69,6 @@ int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);
 void cl_close_late(void);
 /* Keeps a duplicate of the socket, if cl_close_late was called. */
 void cl_keep_until_exit(int fd);
-/* The same, if something was deleted: a close before that does not wait. */
-void cl_keep_after_deletion(int fd);
 /* Something was deleted in nf_tables. */
 void cl_note_deletion(void);
 
