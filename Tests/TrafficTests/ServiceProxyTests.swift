@@ -118,6 +118,8 @@ struct ServiceProxyTests {
       #expect(processes.count == 1)
       let clients = try ServiceClients(world, to: Self.vips, ["tcp"])
       try clients.waitFor("c1")
+      // The other stays in its slot.
+      try network.delete(idle)
       members.append(try network.add(2))
       try Self.start(2, world)
       try world.lab.run(network.call("ADD", network.plugins[1], members[1])).requireSuccess()
@@ -128,8 +130,6 @@ struct ServiceProxyTests {
       members.append(try Self.network(world, #"{"ports": [\#(ports)], "publish": []}"#).add(3))
       try Self.start(3, world)
       #expect(try Self.answers(world, port: 8002) == ["c3"])
-      // The others stay in their slots.
-      try network.delete(idle)
       try clients.goOn()
       try clients.waitFor("c1", count: 2)
       #expect(try Self.answers(world) == ["c1", "c2", "c3"])
