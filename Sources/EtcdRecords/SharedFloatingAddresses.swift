@@ -38,8 +38,10 @@ public struct SharedFloatingAddresses {
   /// The range to watch.
   public var keys: EtcdKeys { .prefixed(keyPrefix) }
 
-  /// Whether a container of this network has had a floating address since the host started.
-  public var wereUsed: Bool { Files.exists(directory) }
+  /// Whether a container of the network has had a shared floating address since the host started.
+  public static func wereUsed(on network: NetworkName, state: String = StatePaths.floating) -> Bool {
+    Files.exists("\(state)/\(network)")
+  }
 
   /// Held from the change of a key to the change of the host that belongs to it.
   public func lock() throws(CNIError) -> FileLock {

@@ -86,9 +86,12 @@ struct PortmapPlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
     own.config?.nestedPlugin = nil
     attempt(&problems) { () throws(CNIError) in
       try host.delete(own)
+      let network = removal.owner.network
+      guard
+        removal.config?.floatingIPs.isEmpty == false || SharedFloatingAddresses.wereUsed(on: network, state: state)
+      else { return }
       // After the rules: another host must not take an address while this one still has it.
-      let shared = try shared(config, removal.owner.network)
-      guard removal.config?.floatingIPs.isEmpty == false || shared.wereUsed else { return }
+      let shared = try shared(config, network)
       var store = try connect(config.etcd)
       let lock = try shared.lock()
       defer { _ = lock }
@@ -101,17 +104,13 @@ struct PortmapPlugin<Host: Kernel & ~Copyable, Store: EtcdStore & ~Copyable>: Pl
   }
 
   func collectGarbage(_ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
-    guard let config = network.config.etcd else { return try host.collectGarbage(network, valid: valid) }
-    var problems: [CNIError] = []
-    attempt(&problems) { () throws(CNIError) in
-      try host.collectGarbage(network, valid: valid)
-      let shared = try shared(config, network.name)
-      var store = try connect(config.etcd)
-      let lock = try shared.lock()
-      defer { _ = lock }
-      try shared.collectGarbage(except: valid.owners(on: network.name), in: &store)
-    }
-    if let error = CNIError(joining: problems) { throw error }
+    try host.collectGarbage(network, valid: valid)
+    guard let config = network.config.etcd else { return }
+    let shared = try shared(config, network.name)
+    var store = try connect(config.etcd)
+    let lock = try shared.lock()
+    defer { _ = lock }
+    try shared.collectGarbage(except: valid.owners(on: network.name), in: &store)
   }
 
   func status(_ network: NetworkCall<Config>) throws(CNIError) {

@@ -227,7 +227,7 @@ private struct FloatHost {
   }
 
   @Test func `without a quorum ADD changes nothing, and a repeated DEL does the rest`() throws {
-    try FloatHost.use { first, second, store in
+    try FloatHost.use { first, _, store in
       store.next(.noQuorum)
       expect(.tryAgainLater) { try first.add() }
       #expect(first.kernel.applied.isEmpty)
@@ -237,8 +237,14 @@ private struct FloatHost {
       #expect(first.fixture.ruleSets.isEmpty)
       try first.delete()
       #expect(store.pairs.isEmpty)
+    }
+  }
+
+  @Test func `without a floating address DEL does not ask etcd`() throws {
+    try FloatHost.use { first, _, store in
       store.next(.noQuorum)
-      try second.delete(withFloats: false)
+      try first.delete(withFloats: false)
+      #expect(store.requests.isEmpty)
     }
   }
 

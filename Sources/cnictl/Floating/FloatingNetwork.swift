@@ -38,9 +38,9 @@ struct FloatingNetwork: Equatable {
   /// - Returns: a sentence for each of these addresses.
   /// - Throws: code 11 if no quorum answers; then no container loses an address.
   func sync() throws(CNIError) -> [String] {
-    let shared = try shared()
     // Without a container that has one, this host needs no lease.
-    guard shared.wereUsed else { return [] }
+    guard SharedFloatingAddresses.wereUsed(on: name) else { return [] }
+    let shared = try shared()
     var store = EtcdClient(config.etcd)
     let lock = try shared.lock()
     defer { _ = lock }

@@ -15,7 +15,7 @@ struct SharedWatch {
   let chosen: [NetworkName]
   /// The time between two reads of configurations, in seconds.
   let seconds: Int
-  /// The last error of each network or cluster, so that each error is printed once.
+  /// The last error of each range or cluster, so that each error is printed once.
   private var lastErrors: [String: String] = [:]
   /// Whether something could not be applied: a new round begins then.
   private var hasFailed = false
@@ -63,7 +63,7 @@ struct SharedWatch {
   /// - Returns: the revision before the keys were applied; `nil` after an error.
   private mutating func apply(_ range: SharedRange) -> Int64? {
     var revision: Int64?
-    attempt(range.network.description) { () throws(CNIError) in
+    attempt("network \(range.network), \(range.keys.text)") { () throws(CNIError) in
       var store = EtcdClient(range.config.etcd)
       let read = try store.read(.one(range.keys.text))
       for change in try range.apply() { warn(change) }
